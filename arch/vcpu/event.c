@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Events on their way into the guest: exceptions from emulation, re-injection, NMI, external interrupts; and the end of an
+ * emulated instruction. SDM vol. 3 rev. 083 ch. 6, 25.3, 28.3; APM vol. 2 rev. 3.42 ch. 8, 15.20.
+ */
+#include "event.h"
+#include "board.h"
+#include "emulate.h"
+#include "guest_mem.h"
+#include "lib.h"
+#include "virt.h"
+#include "vm.h"
+
+/* The classes of SDM vol. 3 table 6-4. */
+enum fault_class {
+	BENIGN,
+	CONTRIBUTORY,
+	PAGE_FAULT,
+	DOUBLE_FAULT,
+};
+
+static enum fault_class fault_class(u8 vector)
+{
+	switch (vector) {
+	case VEC_DE:
+	case VEC_TS:
+	case VEC_NP:
+	case VEC_SS:
+	case VEC_GP:
+	case VEC_CP:
+		return CONTRIBUTORY;
+	case VEC_PF:
+	case VEC_VE:
+		return PAGE_FAULT;
+	case VEC_DF:
+		return DOUBLE_FAULT;
+	default:
+		return BENIGN;
+	}
+}
+
+/* SDM vol. 3 table 6-5: what the second of two exceptions becomes. */
+static enum fault_class combine(u8 first, u8 second)
+{
+	enum fault_class a = fault_class(first), b = fault_class(second);
+
+	if (a == DOUBLE_FAULT && b != BENIGN)
+		return DOUBLE_FAULT + 1; /* triple fault */
+	if ((a == CONTRIBUTORY && b == CONTRIBUTORY) || (a == PAGE_FAULT && b != BENIGN))
+		return DOUBLE_FAULT;
+	return BENIGN;
+}
+
+void vcpu_inject_exception(struct vcpu *v, u8 vector, bool has_error, u32 error)
+{
+	if (v->pending.type == EVENT_EXCEPTION) {
+		switch (combine(v->pending.vector, vector)) {
+		case BENIGN:
+			break;
+		case DOUBLE_FAULT:
+			vector = VEC_DF;
+			has_error = true;
+			error = 0;
+			break;
+		default:
+			vcpu_stop_guest(v, "triple fault");
+			return;
+		}
+	}
+	v->pending = (struct event){
+		.type = EVENT_EXCEPTION,
+		.vector = vector,
+		.has_error = has_error,
+		.error = error,
+	};
+}
+
+void vcpu_inject_ud(struct vcpu *v)
+{
+	vcpu_inject_exception(v, VEC_UD, false, 0);
+}
+
+void vcpu_inject_gp(struct vcpu *v, u32 error)
+{
+	vcpu_inject_exception(v, VEC_GP, true, error);
+}
+
+void vcpu_inject_pf(struct vcpu *v, gva_t address, u32 error)
+{
+	vcpu_inject_exception(v, VEC_PF, true, error);
+	if (v->pending.vector == VEC_PF)
+		vcpu_set_cr2(v, address);
+}
+
+void vcpu_request(struct vcpu *v, u32 requests)
+{
+	__atomic_fetch_or(&v->requests, requests, __ATOMIC_RELEASE);
+}
+
+u64 vcpu_guest_tsc(struct vcpu *v)
+{
+	return rdtsc() + v->tsc_offset;
+}
+
+/*
+ * The encodings without prefixes of what exits without a length on processors that save no next RIP; anything else
+ * is decoded.
+ */
+static const struct {
+	u8 bytes[3];
+	u8 len;
+} plain_insn[NR_EXIT_KINDS] = {
+	[EXIT_CPUID] = { { 0x0f, 0xa2 }, 2 },		[EXIT_RDMSR] = { { 0x0f, 0x32 }, 2 },
+	[EXIT_WRMSR] = { { 0x0f, 0x30 }, 2 },		[EXIT_HLT] = { { 0xf4 }, 1 },
+	[EXIT_HYPERCALL] = { { 0x0f, 0x01, 0xd9 }, 3 }, [EXIT_XSETBV] = { { 0x0f, 0x01, 0xd1 }, 3 },
+};
+
+/* The length of the instruction at RIP, or 0 with an exception queued. */
+static unsigned int insn_length(struct vcpu *v)
+{
+	unsigned int len = plain_insn[v->exit.kind].len;
+	struct insn in;
+	struct fault fault;
+	u8 bytes[INSN_MAX];
+	int n = guest_fetch(v, bytes, &fault);
+
+	if (n >= (int)len && len && !memcmp(bytes, plain_insn[v->exit.kind].bytes, len))
+		return len;
+	if (emulate_fetch_decode(v, NULL, 0, &in))
+		return 0;
+	return in.len;
+}
+
+static void skip_flags(struct vcpu *v)
+{
+	u64 rflags = v->rflags;
+
+	vcpu_set_rflags(v, rflags & ~RFLAGS_RF);
+	if (rflags & RFLAGS_TF) {
+		vcpu_set_dr6(v, vcpu_dr6(v) | DR6_BS);
+		vcpu_inject_exception(v, VEC_DB, false, 0);
+	}
+}
+
+bool vcpu_skip_insn(struct vcpu *v, unsigned int insn_len)
+{
+	u64 rip;
+
+	if (unlikely(!insn_len)) {
+		insn_len = insn_length(v);
+		if (!insn_len)
+			return false;
+	}
+	rip = vcpu_rip(v) + insn_len;
+	/* Without carry into bit 32 the width of the code segment does not matter. */
+	if (unlikely((rip ^ v->rip) >> 32) && vcpu_code_size(v) != 8)
+		rip &= UINT32_MAX;
+	vcpu_set_rip(v, rip);
+	vcpu_need(v, REG_SHADOW | REG_RFLAGS);
+	if (unlikely(v->shadow)) {
+		v->shadow = 0;
+		vcpu_dirty(v, REG_SHADOW);
+	}
+	if (unlikely(v->rflags & (RFLAGS_TF | RFLAGS_RF)))
+		skip_flags(v);
+	return true;
+}
+
+static void inject_interrupt(struct vcpu *v, int vector)
+{
+	struct event e = { .type = EVENT_INTERRUPT };
+
+	if (vector == LAPIC_EXTINT) {
+		spin_lock(&v->vm->board.lock);
+		e.vector = pic_ack(&v->vm->board.pic);
+		spin_unlock(&v->vm->board.lock);
+	} else {
+		e.vector = (u8)vector;
+		lapic_ack(&v->lapic, e.vector);
+	}
+	v->ops->inject(v, &e);
+	v->halted = false;
+}
+
+void vcpu_deliver(struct vcpu *v)
+{
+	bool busy = false, masked_by_tpr = false;
+	unsigned int windows = 0;
+	int vector;
+
+	if (v->pending.type) {
+		v->ops->inject(v, &v->pending);
+		v->pending.type = EVENT_NONE;
+		v->halted = false;
+		busy = true;
+	}
+	if (__atomic_load_n(&v->requests, __ATOMIC_RELAXED) & VCPU_REQ_NMI) {
+		if (!busy && v->ops->can_take_nmi(v)) {
+			static const struct event nmi = { .type = EVENT_NMI, .vector = VEC_NMI };
+
+			__atomic_fetch_and(&v->requests, ~(u32)VCPU_REQ_NMI, __ATOMIC_RELAXED);
+			v->ops->inject(v, &nmi);
+			v->halted = false;
+			busy = true;
+		} else {
+			windows |= WINDOW_NMI;
+		}
+	}
+	vector = lapic_pending(&v->lapic, &masked_by_tpr);
+	if (vector >= 0 && !busy && v->ops->can_take_interrupt(v)) {
+		inject_interrupt(v, vector);
+		vector = lapic_pending(&v->lapic, &masked_by_tpr);
+	}
+	if (vector >= 0)
+		windows |= WINDOW_INTERRUPT;
+	if (masked_by_tpr)
+		windows |= WINDOW_TPR;
+	if (windows != v->windows || (windows & WINDOW_NMI)) {
+		v->ops->set_windows(v, windows);
+		v->windows = (u8)windows;
+	}
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Inside this room: the run loop's call into event delivery.
+ */
+#ifndef PLINTH_VCPU_EVENT_H
+#define PLINTH_VCPU_EVENT_H
+
+#include "vcpu.h"
+
+/* Hands the most urgent deliverable event to the backend and opens the windows that the others wait for. */
+void vcpu_deliver(struct vcpu *v);
+
+/* exit.c: acts on v->exit. */
+void vcpu_handle_exit(struct vcpu *v);
+
+#endif

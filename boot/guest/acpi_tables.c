@@ -1,0 +1,446 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The ACPI tables of a directly booted guest: ACPI 6.4 5.2 (RSDP, RSDT, XSDT, FADT, FACS, MADT).
+ * They are made in a buffer that is the start of the guest's ROM area, and copied there.
+ */
+#include "dev/acpi_pm.h"
+#include "dev/ioapic.h"
+#include "errors.h"
+#include "guest_modules.h"
+#include "lib.h"
+#include "msr.h"
+#include "vm.h"
+
+/* --- layouts ---------------------------------------------------------------------------------- */
+
+struct acpi_header {
+	char signature[4];
+	u32 length;
+	u8 revision;
+	u8 checksum;
+	char oem_id[6];
+	char oem_table_id[8];
+	u32 oem_revision;
+	char creator_id[4];
+	u32 creator_revision;
+} __packed;
+_Static_assert(sizeof(struct acpi_header) == 36, "ACPI 6.4 table 5-4");
+
+struct acpi_rsdp {
+	char signature[8];
+	u8 checksum; /* of the first 20 bytes */
+	char oem_id[6];
+	u8 revision;
+	u32 rsdt;
+	u32 length;
+	u64 xsdt;
+	u8 extended_checksum;
+	u8 reserved[3];
+} __packed;
+_Static_assert(sizeof(struct acpi_rsdp) == 36, "ACPI 6.4 table 5-3");
+#define RSDP_V1_BYTES 20U
+
+enum {
+	SDT_FADT,
+	SDT_MADT,
+	NR_SDTS
+};
+
+struct acpi_rsdt {
+	struct acpi_header h;
+	u32 entry[NR_SDTS];
+} __packed;
+
+struct acpi_xsdt {
+	struct acpi_header h;
+	u64 entry[NR_SDTS];
+} __packed;
+
+/* Generic address structure: table 5-1. */
+struct acpi_gas {
+	u8 space, width, offset, access;
+	u64 address;
+} __packed;
+#define GAS_IO	      1U
+#define GAS_BYTE_BITS 8U
+#define GAS_BYTE      1U
+#define GAS_WORD      2U
+#define GAS_DWORD     3U
+
+struct acpi_fadt {
+	struct acpi_header h;
+	u32 firmware_ctrl;
+	u32 dsdt;
+	u8 reserved1;
+	u8 preferred_pm_profile;
+	u16 sci_int;
+	u32 smi_cmd;
+	u8 acpi_enable, acpi_disable, s4bios_req, pstate_cnt;
+	u32 pm1a_evt_blk, pm1b_evt_blk, pm1a_cnt_blk, pm1b_cnt_blk;
+	u32 pm2_cnt_blk, pm_tmr_blk, gpe0_blk, gpe1_blk;
+	u8 pm1_evt_len, pm1_cnt_len, pm2_cnt_len, pm_tmr_len;
+	u8 gpe0_blk_len, gpe1_blk_len, gpe1_base, cst_cnt;
+	u16 p_lvl2_lat, p_lvl3_lat, flush_size, flush_stride;
+	u8 duty_offset, duty_width, day_alrm, mon_alrm, century;
+	u16 iapc_boot_arch;
+	u8 reserved2;
+	u32 flags;
+	struct acpi_gas reset_reg;
+	u8 reset_value;
+	u16 arm_boot_arch;
+	u8 minor_version;
+	u64 x_firmware_ctrl;
+	u64 x_dsdt;
+	struct acpi_gas x_pm1a_evt_blk, x_pm1b_evt_blk, x_pm1a_cnt_blk, x_pm1b_cnt_blk;
+	struct acpi_gas x_pm2_cnt_blk, x_pm_tmr_blk, x_gpe0_blk, x_gpe1_blk;
+	struct acpi_gas sleep_control_reg, sleep_status_reg;
+	u64 hypervisor_vendor;
+} __packed;
+_Static_assert(offsetof(struct acpi_fadt, pm1a_evt_blk) == 56, "ACPI 6.4 table 5-9");
+_Static_assert(offsetof(struct acpi_fadt, iapc_boot_arch) == 109, "ACPI 6.4 table 5-9");
+_Static_assert(offsetof(struct acpi_fadt, reset_reg) == 116, "ACPI 6.4 table 5-9");
+_Static_assert(offsetof(struct acpi_fadt, x_dsdt) == 140, "ACPI 6.4 table 5-9");
+_Static_assert(sizeof(struct acpi_fadt) == 276, "ACPI 6.4 table 5-9");
+
+enum fadt_value {
+	FADT_MAJOR = 6,
+	FADT_MINOR = 4,
+	FADT_PROFILE_DESKTOP = 1,
+	FADT_PM1_EVT_LEN = 4,
+	FADT_PM1_CNT_LEN = 2,
+	FADT_PM_TMR_LEN = 4,
+	FADT_NO_C2 = 101,  /* above 100 us: not supported */
+	FADT_NO_C3 = 1001, /* above 1000 us */
+	FADT_CENTURY = 0x32,
+	FADT_RESET_PORT = 0xcf9,
+	FADT_RESET_VALUE = 6,
+};
+
+enum fadt_boot_arch {
+	BOOT_ARCH_LEGACY_DEVICES = BIT(0),
+	BOOT_ARCH_8042 = BIT(1),
+	BOOT_ARCH_NO_VGA = BIT(2),
+};
+
+/* The timer has 24 bits (TMR_VAL_EXT clear); the power button is the fixed one. */
+enum fadt_flags {
+	FADT_WBINVD = BIT(0),
+	FADT_PROC_C1 = BIT(2),
+	FADT_NO_SLP_BUTTON = BIT(5),
+	FADT_FIX_RTC = BIT(6), /* the RTC cannot wake the machine */
+	FADT_RESET_REG_SUP = BIT(10),
+};
+
+struct acpi_facs {
+	char signature[4];
+	u32 length;
+	u32 hardware_signature;
+	u32 waking_vector;
+	u32 global_lock;
+	u32 flags;
+	u64 x_waking_vector;
+	u8 version;
+	u8 reserved1[3];
+	u32 ospm_flags;
+	u8 reserved2[24];
+} __packed;
+_Static_assert(sizeof(struct acpi_facs) == 64, "ACPI 6.4 table 5-15");
+#define FACS_VERSION 2U
+#define FACS_ALIGN   64U
+
+struct acpi_madt {
+	struct acpi_header h;
+	u32 lapic_address;
+	u32 flags;
+} __packed;
+#define MADT_REVISION	 5U
+#define MADT_PCAT_COMPAT BIT(0)
+
+struct madt_lapic {
+	u8 type, length, uid, apic_id;
+	u32 flags;
+} __packed;
+
+struct madt_ioapic {
+	u8 type, length, id, reserved;
+	u32 address, gsi_base;
+} __packed;
+
+struct madt_override {
+	u8 type, length, bus, source;
+	u32 gsi;
+	u16 flags;
+} __packed;
+
+struct madt_lapic_nmi {
+	u8 type, length, uid;
+	u16 flags;
+	u8 lint;
+} __packed;
+_Static_assert(sizeof(struct madt_lapic) == 8 && sizeof(struct madt_ioapic) == 12 &&
+		       sizeof(struct madt_override) == 10 && sizeof(struct madt_lapic_nmi) == 6,
+	       "ACPI 6.4 tables 5-21 to 5-26");
+
+enum madt_value {
+	MADT_LAPIC = 0,
+	MADT_IOAPIC = 1,
+	MADT_OVERRIDE = 2,
+	MADT_LAPIC_NMI = 4,
+	MADT_LAPIC_ENABLED = 1,
+	MADT_BUS_ISA = 0,
+	MADT_ALL_UIDS = 0xff,
+	MADT_LINT1 = 1,
+	MADT_CONFORMS = 0,
+	MADT_ACTIVE_HIGH = 1,
+	MADT_LEVEL = 3 << 2,
+	MADT_PIT_GSI = 2, /* board_isa_irq() */
+};
+
+#define RSDP_REVISION 2U
+#define SDT_REVISION  1U
+#define DSDT_REVISION 2U /* 64-bit integers */
+#define OEM_REVISION  1U
+#define TABLE_ALIGN   16U
+#define AREA_BYTES    KIB(16)
+_Static_assert(AREA_BYTES <= GUEST_ROM_MPTABLE - GUEST_ROM, "the MP table comes after");
+
+static const char oem_id[6] = { 'P', 'L', 'I', 'N', 'T', 'H' };
+static const char oem_table_id[8] = { 'P', 'L', 'I', 'N', 'T', 'H', 'P', 'C' };
+static const char creator_id[4] = { 'P', 'L', 'T', 'H' };
+
+/* --- making ----------------------------------------------------------------------------------- */
+
+/* The start of the ROM area while it is made. */
+struct area {
+	u8 bytes[AREA_BYTES];
+	size_t n;
+};
+
+u8 guest_checksum(const void *p, size_t n)
+{
+	const u8 *b = p;
+	u8 sum = 0;
+
+	while (n--)
+		sum = (u8)(sum + *b++);
+	return (u8)-sum;
+}
+
+static gpa_t area_gpa(const struct area *a, const void *p)
+{
+	return GUEST_ROM + (gpa_t)((const u8 *)p - a->bytes);
+}
+
+/* Room for a structure, aligned; NULL when the area is full. */
+static void *area_take(struct area *a, size_t size, size_t align)
+{
+	size_t start = ALIGN_UP(a->n, align);
+
+	if (start > sizeof(a->bytes) || size > sizeof(a->bytes) - start)
+		return NULL;
+	a->n = start + size;
+	return a->bytes + start;
+}
+
+static void finish(struct acpi_header *h, const char signature[5], u8 revision, size_t length)
+{
+	memcpy(h->signature, signature, sizeof(h->signature));
+	h->length = (u32)length;
+	h->revision = revision;
+	memcpy(h->oem_id, oem_id, sizeof(h->oem_id));
+	memcpy(h->oem_table_id, oem_table_id, sizeof(h->oem_table_id));
+	h->oem_revision = OEM_REVISION;
+	memcpy(h->creator_id, creator_id, sizeof(h->creator_id));
+	h->creator_revision = OEM_REVISION;
+	h->checksum = 0;
+	h->checksum = guest_checksum(h, length);
+}
+
+static struct acpi_facs *make_facs(struct area *a)
+{
+	struct acpi_facs *f = area_take(a, sizeof(*f), FACS_ALIGN);
+
+	if (!f)
+		return NULL;
+	memcpy(f->signature, "FACS", sizeof(f->signature));
+	f->length = sizeof(*f);
+	f->version = FACS_VERSION;
+	return f;
+}
+
+static struct acpi_header *make_dsdt(struct area *a, const struct vm *vm)
+{
+	struct acpi_header *h = area_take(a, sizeof(*h), TABLE_ALIGN);
+	size_t len;
+
+	if (!h)
+		return NULL;
+	len = guest_dsdt_aml(vm, a->bytes + a->n, sizeof(a->bytes) - a->n);
+	if (len == 0)
+		return NULL;
+	a->n += len;
+	finish(h, "DSDT", DSDT_REVISION, sizeof(*h) + len);
+	return h;
+}
+
+static struct acpi_gas gas_io(u16 port, unsigned int bytes, u8 access)
+{
+	return (struct acpi_gas){ .space = GAS_IO,
+				  .width = (u8)(bytes * GAS_BYTE_BITS),
+				  .access = access,
+				  .address = port };
+}
+
+static struct acpi_header *make_fadt(struct area *a, const struct vm *vm, gpa_t facs, gpa_t dsdt)
+{
+	struct acpi_fadt *f = area_take(a, sizeof(*f), TABLE_ALIGN);
+
+	if (!f)
+		return NULL;
+	f->firmware_ctrl = (u32)facs; /* below 4 GiB: then the 64-bit one is 0 */
+	f->dsdt = (u32)dsdt;
+	f->x_dsdt = dsdt;
+	f->preferred_pm_profile = FADT_PROFILE_DESKTOP;
+	f->sci_int = PM_SCI_IRQ;
+	f->smi_cmd = PM_SMI_CMD;
+	f->acpi_enable = PM_ACPI_ENABLE;
+	f->acpi_disable = PM_ACPI_DISABLE;
+	f->pm1a_evt_blk = PM1_EVT;
+	f->pm1a_cnt_blk = PM1_CNT;
+	f->pm_tmr_blk = PM_TMR;
+	f->pm1_evt_len = FADT_PM1_EVT_LEN;
+	f->pm1_cnt_len = FADT_PM1_CNT_LEN;
+	f->pm_tmr_len = FADT_PM_TMR_LEN;
+	f->p_lvl2_lat = FADT_NO_C2;
+	f->p_lvl3_lat = FADT_NO_C3;
+	f->century = FADT_CENTURY;
+	f->iapc_boot_arch = BOOT_ARCH_LEGACY_DEVICES | BOOT_ARCH_8042;
+	if (!vm->vga)
+		f->iapc_boot_arch |= BOOT_ARCH_NO_VGA;
+	f->flags =
+		FADT_WBINVD | FADT_PROC_C1 | FADT_NO_SLP_BUTTON | FADT_FIX_RTC | FADT_RESET_REG_SUP;
+	f->reset_reg = gas_io(FADT_RESET_PORT, sizeof(u8), GAS_BYTE);
+	f->reset_value = FADT_RESET_VALUE;
+	f->minor_version = FADT_MINOR;
+	f->x_pm1a_evt_blk = gas_io(PM1_EVT, FADT_PM1_EVT_LEN, GAS_WORD);
+	f->x_pm1a_cnt_blk = gas_io(PM1_CNT, FADT_PM1_CNT_LEN, GAS_WORD);
+	f->x_pm_tmr_blk = gas_io(PM_TMR, FADT_PM_TMR_LEN, GAS_DWORD);
+	finish(&f->h, "FACP", FADT_MAJOR, sizeof(*f));
+	return &f->h;
+}
+
+static struct acpi_header *make_madt(struct area *a, const struct vm *vm)
+{
+	struct acpi_madt *m = area_take(a, sizeof(*m), TABLE_ALIGN);
+	struct madt_ioapic *io;
+	struct madt_override *over;
+	struct madt_lapic_nmi *nmi;
+
+	if (!m)
+		return NULL;
+	m->lapic_address = (u32)APIC_BASE_DEFAULT;
+	m->flags = MADT_PCAT_COMPAT;
+	for (unsigned int i = 0; i < vm->nr_vcpus; i++) {
+		struct madt_lapic *l = area_take(a, sizeof(*l), 1);
+
+		if (!l)
+			return NULL;
+		*l = (struct madt_lapic){ MADT_LAPIC, sizeof(*l), (u8)i, (u8)i,
+					  MADT_LAPIC_ENABLED };
+	}
+	io = area_take(a, sizeof(*io), 1);
+	over = area_take(a, 2 * sizeof(*over), 1);
+	nmi = area_take(a, sizeof(*nmi), 1);
+	if (!io || !over || !nmi)
+		return NULL;
+	*io = (struct madt_ioapic){ MADT_IOAPIC, sizeof(*io), 0, 0, (u32)IOAPIC_BASE, 0 };
+	over[0] = (struct madt_override){ MADT_OVERRIDE, sizeof(*over), MADT_BUS_ISA, 0,
+					  MADT_PIT_GSI,	 MADT_CONFORMS };
+	over[1] = (struct madt_override){ MADT_OVERRIDE, sizeof(*over),
+					  MADT_BUS_ISA,	 PM_SCI_IRQ,
+					  PM_SCI_IRQ,	 MADT_ACTIVE_HIGH | MADT_LEVEL };
+	*nmi = (struct madt_lapic_nmi){ MADT_LAPIC_NMI, sizeof(*nmi), MADT_ALL_UIDS, MADT_CONFORMS,
+					MADT_LINT1 };
+	finish(&m->h, "APIC", MADT_REVISION, (size_t)(a->bytes + a->n - (u8 *)m));
+	return &m->h;
+}
+
+static void make_rsdp(struct acpi_rsdp *r, gpa_t rsdt, gpa_t xsdt)
+{
+	memcpy(r->signature, "RSD PTR ", sizeof(r->signature));
+	memcpy(r->oem_id, oem_id, sizeof(r->oem_id));
+	r->revision = RSDP_REVISION;
+	r->rsdt = (u32)rsdt;
+	r->length = sizeof(*r);
+	r->xsdt = xsdt;
+	r->checksum = guest_checksum(r, RSDP_V1_BYTES);
+	r->extended_checksum = guest_checksum(r, sizeof(*r));
+}
+
+static bool make_tables(struct area *a, const struct vm *vm)
+{
+	struct acpi_rsdp *rsdp;
+	struct acpi_rsdt *rsdt;
+	struct acpi_xsdt *xsdt;
+	struct acpi_facs *facs;
+	struct acpi_header *dsdt, *sdt[NR_SDTS];
+
+	memset(a, 0, sizeof(*a));
+	rsdp = area_take(a, sizeof(*rsdp), TABLE_ALIGN);
+	rsdt = area_take(a, sizeof(*rsdt), TABLE_ALIGN);
+	xsdt = area_take(a, sizeof(*xsdt), TABLE_ALIGN);
+	facs = make_facs(a);
+	dsdt = make_dsdt(a, vm);
+	if (!rsdp || !rsdt || !xsdt || !facs || !dsdt)
+		return false;
+	sdt[SDT_FADT] = make_fadt(a, vm, area_gpa(a, facs), area_gpa(a, dsdt));
+	sdt[SDT_MADT] = make_madt(a, vm);
+	for (unsigned int i = 0; i < NR_SDTS; i++) {
+		if (!sdt[i])
+			return false;
+		rsdt->entry[i] = (u32)area_gpa(a, sdt[i]);
+		xsdt->entry[i] = area_gpa(a, sdt[i]);
+	}
+	finish(&rsdt->h, "RSDT", SDT_REVISION, sizeof(*rsdt));
+	finish(&xsdt->h, "XSDT", SDT_REVISION, sizeof(*xsdt));
+	make_rsdp(rsdp, area_gpa(a, rsdt), area_gpa(a, xsdt));
+	return true;
+}
+
+/* --- writing ---------------------------------------------------------------------------------- */
+
+#define BDA_EBDA_SEGMENT  0x40eU
+#define BDA_BASE_MEMORY	  0x413U /* KiB */
+#define EBDA_KIB	  ((u8)((GUEST_EBDA_END - GUEST_EBDA) / KIB(1)))
+#define REAL_SEGMENT(gpa) ((u16)((gpa) >> 4))
+
+/* BIOS data area and EBDA: where other software looks for both. */
+static int write_bios_data(struct vm *vm)
+{
+	const u16 segment = REAL_SEGMENT(GUEST_EBDA);
+	const u16 base_kib = (u16)(GUEST_EBDA / KIB(1));
+	const u8 ebda_kib = EBDA_KIB;
+	int err = gpmap_write(&vm->gpmap, BDA_EBDA_SEGMENT, &segment, sizeof(segment));
+
+	if (!err)
+		err = gpmap_write(&vm->gpmap, BDA_BASE_MEMORY, &base_kib, sizeof(base_kib));
+	if (!err)
+		err = gpmap_write(&vm->gpmap, GUEST_EBDA, &ebda_kib, sizeof(ebda_kib));
+	return err;
+}
+
+int guest_write_tables(struct vm *vm, gpa_t *rsdp)
+{
+	static struct area area; /* too large for the stack */
+	int err;
+
+	*rsdp = GUEST_ROM;
+	if (!make_tables(&area, vm))
+		return -EFAULT;
+	err = gpmap_write(&vm->gpmap, GUEST_ROM, area.bytes, area.n);
+	if (!err)
+		err = guest_write_mptable(vm);
+	if (!err)
+		err = write_bios_data(vm);
+	return err;
+}

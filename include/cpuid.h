@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * CPUID leaves and their feature bits, by leaf and register: SDM vol. 2A (rev. 083) CPUID, APM vol. 3 (rev. 3.36) appendix E.
+ * Only bits that the policy or another room asks for by name.
+ */
+#ifndef PLINTH_CPUID_H
+#define PLINTH_CPUID_H
+
+#include "types.h"
+
+enum cpuid_leaf {
+	CPUID_VENDOR = 0x0,
+	CPUID_IDENT = 0x1,
+	CPUID_CACHE_DESCRIPTORS = 0x2,
+	CPUID_SERIAL = 0x3,
+	CPUID_CACHES = 0x4,
+	CPUID_MONITOR = 0x5,
+	CPUID_POWER = 0x6,
+	CPUID_FEATURES = 0x7,
+	CPUID_DCA = 0x9,
+	CPUID_PMU = 0xa,
+	CPUID_TOPOLOGY = 0xb,
+	CPUID_XSAVE = 0xd,
+	CPUID_RDT_MONITOR = 0xf,
+	CPUID_RDT_ALLOC = 0x10,
+	CPUID_SGX = 0x12,
+	CPUID_PT = 0x14,
+	CPUID_TSC = 0x15,
+	CPUID_FREQUENCY = 0x16,
+	CPUID_KEY_LOCKER = 0x19,
+	CPUID_LBR = 0x1c,
+	CPUID_TILE = 0x1d,
+	CPUID_TMUL = 0x1e,
+	CPUID_TOPOLOGY_V2 = 0x1f,
+};
+
+#define CPUID_HV_FIRST	     0x40000000U
+#define CPUID_HV_LAST	     0x400000ffU /* SDM: no processor will ever answer 40000000-4FFFFFFF */
+#define CPUID_EXT	     0x80000000U
+#define CPUID_EXT_IDENT	     0x80000001U
+#define CPUID_BRAND_0	     0x80000002U
+#define CPUID_BRAND_1	     0x80000003U
+#define CPUID_BRAND_2	     0x80000004U
+#define CPUID_EXT_L1	     0x80000005U
+#define CPUID_EXT_L2_L3	     0x80000006U
+#define CPUID_EXT_POWER	     0x80000007U
+#define CPUID_EXT_SIZES	     0x80000008U
+#define CPUID_EXT_SVM	     0x8000000aU
+#define CPUID_EXT_TLB_1G     0x80000019U
+#define CPUID_EXT_PERF_HINTS 0x8000001aU
+#define CPUID_EXT_IBS	     0x8000001bU
+#define CPUID_EXT_LWP	     0x8000001cU
+#define CPUID_EXT_CACHES     0x8000001dU
+#define CPUID_EXT_NODE	     0x8000001eU
+#define CPUID_EXT_SEV	     0x8000001fU
+#define CPUID_EXT_QOS	     0x80000020U
+#define CPUID_EXT_FEATURES_2 0x80000021U
+
+/* Bit number of a one-bit mask, for cpuid_policy_has(). */
+#define CPUID_BIT(mask) ((unsigned int)__builtin_ctz(mask))
+
+/* Leaf 1 EAX, EBX */
+#define CPUID_1_EBX_BRAND_CLFLUSH 0x0000ffffU
+#define CPUID_1_EBX_COUNT_SHIFT	  16
+#define CPUID_1_EBX_APIC_ID_SHIFT 24
+
+/* Leaf 1 ECX */
+#define CPUID_1_ECX_SSE3	 BIT(0)
+#define CPUID_1_ECX_PCLMULQDQ	 BIT(1)
+#define CPUID_1_ECX_DTES64	 BIT(2)
+#define CPUID_1_ECX_MONITOR	 BIT(3)
+#define CPUID_1_ECX_DS_CPL	 BIT(4)
+#define CPUID_1_ECX_VMX		 BIT(5)
+#define CPUID_1_ECX_SMX		 BIT(6)
+#define CPUID_1_ECX_EIST	 BIT(7)
+#define CPUID_1_ECX_TM2		 BIT(8)
+#define CPUID_1_ECX_SSSE3	 BIT(9)
+#define CPUID_1_ECX_FMA		 BIT(12)
+#define CPUID_1_ECX_CX16	 BIT(13)
+#define CPUID_1_ECX_PDCM	 BIT(15)
+#define CPUID_1_ECX_PCID	 BIT(17)
+#define CPUID_1_ECX_DCA		 BIT(18)
+#define CPUID_1_ECX_SSE4_1	 BIT(19)
+#define CPUID_1_ECX_SSE4_2	 BIT(20)
+#define CPUID_1_ECX_X2APIC	 BIT(21)
+#define CPUID_1_ECX_MOVBE	 BIT(22)
+#define CPUID_1_ECX_POPCNT	 BIT(23)
+#define CPUID_1_ECX_TSC_DEADLINE BIT(24)
+#define CPUID_1_ECX_AES		 BIT(25)
+#define CPUID_1_ECX_XSAVE	 BIT(26)
+#define CPUID_1_ECX_OSXSAVE	 BIT(27)
+#define CPUID_1_ECX_AVX		 BIT(28)
+#define CPUID_1_ECX_F16C	 BIT(29)
+#define CPUID_1_ECX_RDRAND	 BIT(30)
+#define CPUID_1_ECX_HYPERVISOR	 BIT(31)
+
+/* Leaf 1 EDX */
+#define CPUID_1_EDX_FPU	  BIT(0)
+#define CPUID_1_EDX_VME	  BIT(1)
+#define CPUID_1_EDX_DE	  BIT(2)
+#define CPUID_1_EDX_PSE	  BIT(3)
+#define CPUID_1_EDX_TSC	  BIT(4)
+#define CPUID_1_EDX_MSR	  BIT(5)
+#define CPUID_1_EDX_PAE	  BIT(6)
+#define CPUID_1_EDX_MCE	  BIT(7)
+#define CPUID_1_EDX_CX8	  BIT(8)
+#define CPUID_1_EDX_APIC  BIT(9)
+#define CPUID_1_EDX_SEP	  BIT(11)
+#define CPUID_1_EDX_MTRR  BIT(12)
+#define CPUID_1_EDX_PGE	  BIT(13)
+#define CPUID_1_EDX_MCA	  BIT(14)
+#define CPUID_1_EDX_CMOV  BIT(15)
+#define CPUID_1_EDX_PAT	  BIT(16)
+#define CPUID_1_EDX_PSE36 BIT(17)
+#define CPUID_1_EDX_PSN	  BIT(18)
+#define CPUID_1_EDX_CLFSH BIT(19)
+#define CPUID_1_EDX_DS	  BIT(21)
+#define CPUID_1_EDX_ACPI  BIT(22)
+#define CPUID_1_EDX_MMX	  BIT(23)
+#define CPUID_1_EDX_FXSR  BIT(24)
+#define CPUID_1_EDX_SSE	  BIT(25)
+#define CPUID_1_EDX_SSE2  BIT(26)
+#define CPUID_1_EDX_SS	  BIT(27)
+#define CPUID_1_EDX_HTT	  BIT(28)
+#define CPUID_1_EDX_TM	  BIT(29)
+#define CPUID_1_EDX_PBE	  BIT(31)
+/* These stand at the same place in 80000001 EDX on AMD's processors. */
+#define CPUID_EDX_COMMON_AMD                                                                      \
+	(CPUID_1_EDX_FPU | CPUID_1_EDX_VME | CPUID_1_EDX_DE | CPUID_1_EDX_PSE | CPUID_1_EDX_TSC | \
+	 CPUID_1_EDX_MSR | CPUID_1_EDX_PAE | CPUID_1_EDX_MCE | CPUID_1_EDX_CX8 |                  \
+	 CPUID_1_EDX_APIC | CPUID_1_EDX_MTRR | CPUID_1_EDX_PGE | CPUID_1_EDX_MCA |                \
+	 CPUID_1_EDX_CMOV | CPUID_1_EDX_PAT | CPUID_1_EDX_PSE36 | CPUID_1_EDX_MMX |               \
+	 CPUID_1_EDX_FXSR)
+
+/* Leaf 4 and 8000001D EAX */
+#define CPUID_CACHE_TYPE	  0x1fU
+#define CPUID_CACHE_LEVEL(eax)	  (((eax) >> 5) & 7U)
+#define CPUID_CACHE_SHARING_SHIFT 14
+#define CPUID_CACHE_SHARING_MASK  (0xfffU << CPUID_CACHE_SHARING_SHIFT)
+#define CPUID_4_CORES_SHIFT	  26
+#define CPUID_4_CORES_MASK	  (0x3fU << CPUID_4_CORES_SHIFT)
+
+/* Leaf 6 EAX, ECX */
+#define CPUID_6_EAX_ARAT       BIT(2)
+#define CPUID_6_ECX_APERFMPERF BIT(0)
+
+/* Leaf 7 subleaf 0 EBX */
+#define CPUID_7_EBX_FSGSBASE   BIT(0)
+#define CPUID_7_EBX_TSC_ADJUST BIT(1)
+#define CPUID_7_EBX_SGX	       BIT(2)
+#define CPUID_7_EBX_BMI1       BIT(3)
+#define CPUID_7_EBX_HLE	       BIT(4)
+#define CPUID_7_EBX_AVX2       BIT(5)
+#define CPUID_7_EBX_FDP_EXCPTN BIT(6)
+#define CPUID_7_EBX_SMEP       BIT(7)
+#define CPUID_7_EBX_BMI2       BIT(8)
+#define CPUID_7_EBX_ERMS       BIT(9)
+#define CPUID_7_EBX_INVPCID    BIT(10)
+#define CPUID_7_EBX_RTM	       BIT(11)
+#define CPUID_7_EBX_RDT_M      BIT(12)
+#define CPUID_7_EBX_FCS_FDS    BIT(13)
+#define CPUID_7_EBX_MPX	       BIT(14)
+#define CPUID_7_EBX_RDT_A      BIT(15)
+#define CPUID_7_EBX_AVX512F    BIT(16)
+#define CPUID_7_EBX_AVX512DQ   BIT(17)
+#define CPUID_7_EBX_RDSEED     BIT(18)
+#define CPUID_7_EBX_ADX	       BIT(19)
+#define CPUID_7_EBX_SMAP       BIT(20)
+#define CPUID_7_EBX_AVX512IFMA BIT(21)
+#define CPUID_7_EBX_CLFLUSHOPT BIT(23)
+#define CPUID_7_EBX_CLWB       BIT(24)
+#define CPUID_7_EBX_PT	       BIT(25)
+#define CPUID_7_EBX_AVX512PF   BIT(26)
+#define CPUID_7_EBX_AVX512ER   BIT(27)
+#define CPUID_7_EBX_AVX512CD   BIT(28)
+#define CPUID_7_EBX_SHA	       BIT(29)
+#define CPUID_7_EBX_AVX512BW   BIT(30)
+#define CPUID_7_EBX_AVX512VL   BIT(31)
+
+/* Leaf 7 subleaf 0 ECX */
+#define CPUID_7_ECX_PREFETCHWT1	 BIT(0)
+#define CPUID_7_ECX_AVX512VBMI	 BIT(1)
+#define CPUID_7_ECX_UMIP	 BIT(2)
+#define CPUID_7_ECX_PKU		 BIT(3)
+#define CPUID_7_ECX_OSPKE	 BIT(4)
+#define CPUID_7_ECX_WAITPKG	 BIT(5)
+#define CPUID_7_ECX_AVX512VBMI2	 BIT(6)
+#define CPUID_7_ECX_CET_SS	 BIT(7)
+#define CPUID_7_ECX_GFNI	 BIT(8)
+#define CPUID_7_ECX_VAES	 BIT(9)
+#define CPUID_7_ECX_VPCLMULQDQ	 BIT(10)
+#define CPUID_7_ECX_AVX512VNNI	 BIT(11)
+#define CPUID_7_ECX_AVX512BITALG BIT(12)
+#define CPUID_7_ECX_AVX512POPCNT BIT(14)
+#define CPUID_7_ECX_LA57	 BIT(16)
+#define CPUID_7_ECX_RDPID	 BIT(22)
+#define CPUID_7_ECX_KEY_LOCKER	 BIT(23)
+#define CPUID_7_ECX_BUS_LOCK	 BIT(24)
+#define CPUID_7_ECX_CLDEMOTE	 BIT(25)
+#define CPUID_7_ECX_MOVDIRI	 BIT(27)
+#define CPUID_7_ECX_MOVDIR64B	 BIT(28)
+#define CPUID_7_ECX_ENQCMD	 BIT(29)
+#define CPUID_7_ECX_PKS		 BIT(31)
+
+/* Leaf 7 subleaf 0 EDX */
+#define CPUID_7_EDX_AVX512_4VNNIW BIT(2)
+#define CPUID_7_EDX_AVX512_4FMAPS BIT(3)
+#define CPUID_7_EDX_FSRM	  BIT(4)
+#define CPUID_7_EDX_UINTR	  BIT(5)
+#define CPUID_7_EDX_VP2INTERSECT  BIT(8)
+#define CPUID_7_EDX_MD_CLEAR	  BIT(10)
+#define CPUID_7_EDX_SERIALIZE	  BIT(14)
+#define CPUID_7_EDX_ARCH_LBR	  BIT(19)
+#define CPUID_7_EDX_CET_IBT	  BIT(20)
+#define CPUID_7_EDX_AMX_BF16	  BIT(22)
+#define CPUID_7_EDX_AVX512_FP16	  BIT(23)
+#define CPUID_7_EDX_AMX_TILE	  BIT(24)
+#define CPUID_7_EDX_AMX_INT8	  BIT(25)
+#define CPUID_7_EDX_SPEC_CTRL	  BIT(26)
+#define CPUID_7_EDX_STIBP	  BIT(27)
+#define CPUID_7_EDX_L1D_FLUSH	  BIT(28)
+#define CPUID_7_EDX_ARCH_CAP	  BIT(29)
+#define CPUID_7_EDX_CORE_CAP	  BIT(30)
+#define CPUID_7_EDX_SSBD	  BIT(31)
+
+/* Leaf 7 subleaf 1 EAX, EDX */
+#define CPUID_7_1_EAX_SHA512	     BIT(0)
+#define CPUID_7_1_EAX_SM3	     BIT(1)
+#define CPUID_7_1_EAX_SM4	     BIT(2)
+#define CPUID_7_1_EAX_AVX_VNNI	     BIT(4)
+#define CPUID_7_1_EAX_AVX512_BF16    BIT(5)
+#define CPUID_7_1_EAX_CMPCCXADD	     BIT(7)
+#define CPUID_7_1_EAX_FZRM	     BIT(10)
+#define CPUID_7_1_EAX_FSRS	     BIT(11)
+#define CPUID_7_1_EAX_FSRCS	     BIT(12)
+#define CPUID_7_1_EAX_FRED	     BIT(17)
+#define CPUID_7_1_EAX_AMX_FP16	     BIT(21)
+#define CPUID_7_1_EAX_AVX_IFMA	     BIT(23)
+#define CPUID_7_1_EAX_LAM	     BIT(26)
+#define CPUID_7_1_EDX_AVX_VNNI_INT8  BIT(4)
+#define CPUID_7_1_EDX_AVX_NE_CONVERT BIT(5)
+#define CPUID_7_1_EDX_AVX_VNNI_INT16 BIT(10)
+#define CPUID_7_1_EDX_PREFETCHI	     BIT(14)
+
+/* Leaf 7 subleaf 2 EDX: further bits of IA32_SPEC_CTRL */
+#define CPUID_7_2_EDX_PSFD	 BIT(0)
+#define CPUID_7_2_EDX_IPRED_CTRL BIT(1)
+#define CPUID_7_2_EDX_RRSBA_CTRL BIT(2)
+#define CPUID_7_2_EDX_DDPD_U	 BIT(3)
+#define CPUID_7_2_EDX_BHI_CTRL	 BIT(4)
+#define CPUID_7_2_EDX_MCDT_NO	 BIT(5)
+
+/* Leaf 0xB, 0x1F ECX: level type in bits 15:8 */
+#define CPUID_TOPOLOGY_LEVEL 0xffU
+#define CPUID_TOPOLOGY_SMT   0x100U
+#define CPUID_TOPOLOGY_CORE  0x200U
+
+/* Leaf 0xD */
+#define CPUID_D1_EAX_XSAVEOPT BIT(0)
+#define CPUID_D1_EAX_XSAVEC   BIT(1)
+#define CPUID_D1_EAX_XGETBV1  BIT(2)
+#define CPUID_D1_EAX_XSAVES   BIT(3)
+#define CPUID_D1_EAX_XFD      BIT(4)
+#define CPUID_D2_ECX_ALIGN64  BIT(1)
+
+/* Leaf 80000001 ECX */
+#define CPUID_81_ECX_LAHF	  BIT(0)
+#define CPUID_81_ECX_CMP_LEGACY	  BIT(1)
+#define CPUID_81_ECX_SVM	  BIT(2)
+#define CPUID_81_ECX_EXT_APIC	  BIT(3)
+#define CPUID_81_ECX_ALT_MOV_CR8  BIT(4)
+#define CPUID_81_ECX_ABM	  BIT(5)
+#define CPUID_81_ECX_SSE4A	  BIT(6)
+#define CPUID_81_ECX_MISALIGN_SSE BIT(7)
+#define CPUID_81_ECX_PREFETCHW	  BIT(8)
+#define CPUID_81_ECX_OSVW	  BIT(9)
+#define CPUID_81_ECX_IBS	  BIT(10)
+#define CPUID_81_ECX_XOP	  BIT(11)
+#define CPUID_81_ECX_SKINIT	  BIT(12)
+#define CPUID_81_ECX_WDT	  BIT(13)
+#define CPUID_81_ECX_LWP	  BIT(15)
+#define CPUID_81_ECX_FMA4	  BIT(16)
+#define CPUID_81_ECX_TCE	  BIT(17)
+#define CPUID_81_ECX_NODE_ID	  BIT(19)
+#define CPUID_81_ECX_TBM	  BIT(21)
+#define CPUID_81_ECX_TOPOEXT	  BIT(22)
+#define CPUID_81_ECX_PERFCTR_CORE BIT(23)
+#define CPUID_81_ECX_PERFCTR_NB	  BIT(24)
+#define CPUID_81_ECX_DATA_BP_EXT  BIT(26)
+#define CPUID_81_ECX_PERF_TSC	  BIT(27)
+#define CPUID_81_ECX_PERFCTR_LLC  BIT(28)
+#define CPUID_81_ECX_MWAITX	  BIT(29)
+
+/* Leaf 80000001 EDX, beside CPUID_EDX_COMMON_AMD */
+#define CPUID_81_EDX_SYSCALL  BIT(11)
+#define CPUID_81_EDX_NX	      BIT(20)
+#define CPUID_81_EDX_MMXEXT   BIT(22)
+#define CPUID_81_EDX_FFXSR    BIT(25)
+#define CPUID_81_EDX_PAGE1GB  BIT(26)
+#define CPUID_81_EDX_RDTSCP   BIT(27)
+#define CPUID_81_EDX_LM	      BIT(29)
+#define CPUID_81_EDX_3DNOWEXT BIT(30)
+#define CPUID_81_EDX_3DNOW    BIT(31)
+
+/* Leaf 80000007 EDX */
+#define CPUID_87_EDX_INVARIANT_TSC BIT(8)
+
+/* Leaf 80000008 */
+#define CPUID_88_EAX_PHYS	       0xffU
+#define CPUID_88_EAX_LINEAR_SHIFT      8
+#define CPUID_88_ECX_ID_SIZE_SHIFT     12
+#define CPUID_88_EBX_CLZERO	       BIT(0)
+#define CPUID_88_EBX_XSAVE_ERPTR       BIT(2)
+#define CPUID_88_EBX_INVLPGB	       BIT(3)
+#define CPUID_88_EBX_RDPRU	       BIT(4)
+#define CPUID_88_EBX_MCOMMIT	       BIT(8)
+#define CPUID_88_EBX_WBNOINVD	       BIT(9)
+#define CPUID_88_EBX_IBPB	       BIT(12)
+#define CPUID_88_EBX_IBRS	       BIT(14)
+#define CPUID_88_EBX_STIBP	       BIT(15)
+#define CPUID_88_EBX_IBRS_ALWAYS       BIT(16)
+#define CPUID_88_EBX_STIBP_ALWAYS      BIT(17)
+#define CPUID_88_EBX_IBRS_PREFERRED    BIT(18)
+#define CPUID_88_EBX_IBRS_SAME_MODE    BIT(19)
+#define CPUID_88_EBX_LMSLE_UNSUPPORTED BIT(20)
+#define CPUID_88_EBX_SSBD	       BIT(24)
+#define CPUID_88_EBX_VIRT_SSBD	       BIT(25)
+#define CPUID_88_EBX_SSB_NO	       BIT(26)
+#define CPUID_88_EBX_PSFD	       BIT(28)
+#define CPUID_88_EBX_BTC_NO	       BIT(29)
+#define CPUID_88_EBX_IBPB_RET	       BIT(30)
+
+/* Leaf 80000021 EAX */
+#define CPUID_821_EAX_NO_NESTED_DATA_BP BIT(0)
+#define CPUID_821_EAX_LFENCE_SERIAL	BIT(2)
+#define CPUID_821_EAX_NULL_SEL_CLEARS	BIT(6)
+#define CPUID_821_EAX_NO_SMM_CTL	BIT(9)
+#define CPUID_821_EAX_FSRS		BIT(10)
+#define CPUID_821_EAX_FSRC		BIT(11)
+#define CPUID_821_EAX_SBPB		BIT(27)
+#define CPUID_821_EAX_IBPB_BRTYPE	BIT(28)
+#define CPUID_821_EAX_SRSO_NO		BIT(29)
+
+#endif
