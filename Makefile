@@ -86,12 +86,93 @@ $(BUILD)/unit/bin/%: $(BUILD)/unit/tests/unit/%.o $(BUILD)/unit/tests/unit/mock.
 	@mkdir -p $(@D)
 	$(CC) $(UCFLAGS) -o $@ $^ -lcmocka -lZydis
 
-unit: $(T:%=$(BUILD)/unit/bin/%)
+unit-build: $(T:%=$(BUILD)/unit/bin/%)
+
+unit: unit-build
 	@set -e; for t in $(T); do $(BUILD)/unit/bin/$$t; done
 
 -include $(UOBJ:.o=.d) $(UTESTS:%=$(BUILD)/unit/tests/unit/%.d)
 
+# --- guest programs: Multiboot kernels that run bare and inside ----------------------------------
+
+# tests/guest/NAME.c with the small library beside it; tests/guest/NAME.asm stands alone.
+GLIB	:= tests/guest/lib
+GCFLAGS	:= $(CFLAGS) -iquote $(GLIB)
+GOBJ	:= $(BUILD)/$(GLIB)/start.asm.o $(patsubst %.c,$(BUILD)/%.o,$(wildcard $(GLIB)/*.c))
+GUESTS	:= $(patsubst %.c,$(BUILD)/%.elf,$(wildcard tests/guest/*.c tests/bench/*.c)) \
+	   $(patsubst %.asm,$(BUILD)/%.elf,$(wildcard tests/guest/*.asm tests/bench/*.asm))
+
+guests: $(GUESTS)
+
+$(BUILD)/tests/%.o: tests/%.c Makefile
+	@mkdir -p $(@D)
+	$(call say,CC   $< (guest))
+	$(Q)$(CC) $(GCFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/tests/%.asm.o: tests/%.asm Makefile
+	@mkdir -p $(@D)
+	$(Q)$(NASM) -f elf64 -g -F dwarf -Werror -MD $(@:.o=.d) -o $@ $<
+
+# Loaders take a 32-bit ELF file only: the image is 64-bit code in one.
+define link_guest
+	$(call say,LD   $@)
+	$(Q)$(LD) $(LDFLAGS) --no-warn-rwx-segments -T $(GLIB)/guest.ld -o $@64 $(1)
+	$(Q)$(OBJCOPY) -O elf32-i386 --strip-debug $@64 $@
+endef
+
+$(BUILD)/tests/%.elf: $(BUILD)/tests/%.o $(GOBJ) $(GLIB)/guest.ld
+	$(call link_guest,$< $(GOBJ))
+
+$(BUILD)/tests/%.elf: $(BUILD)/tests/%.asm.o $(GLIB)/guest.ld
+	$(call link_guest,$<)
+
+.SECONDARY: $(GOBJ) $(GUESTS:.elf=.o) $(GUESTS:.elf=.asm.o)
+-include $(GOBJ:.o=.d) $(GUESTS:.elf=.d) $(GUESTS:.elf=.asm.d)
+
+# --- what people do ------------------------------------------------------------------------------
+
+# Variables given to make are in the environment of these scripts.
+run:
+	@scripts/run
+
+test:
+	@scripts/test
+
+lint:
+	@scripts/test lint
+
+# One file at a time and only what has changed: clang-tidy takes seconds for each.
+tidy: $(CSRC:%.c=$(BUILD)/tidy/%.done)
+
+$(BUILD)/tidy/%.done: %.c $(BUILD)/%.o .clang-tidy
+	@mkdir -p $(@D)
+	$(call say,TIDY $<)
+	$(Q)clang-tidy --quiet $< -- -std=gnu17 -ffreestanding -mgeneral-regs-only -iquote include 2>/dev/null
+	@touch $@
+
+bench: all
+	@scripts/bench
+
+iso: all
+	@scripts/setup image guest
+	@scripts/guest
+	scripts/image
+
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all unit clean
+help:
+	@echo 'make          build/plinth.elf, a Multiboot kernel for GRUB and qemu -kernel'
+	@echo 'make run      set up, build, and boot Linux on Plinth to a shell (variables: scripts/run --help)'
+	@echo '                KERNEL= INITRD= CMDLINE= the guest      OPTIONS= Plinth'"'"'s command line'
+	@echo '                MEM= megabytes   EMU=auto|qemu|kvm|bochs   GUEST=linux|demo|bare   SETUP=no'
+	@echo 'make test     every test; ends with the count (scripts/test --help: parts of it)'
+	@echo 'make unit     the unit tests alone; T=test_NAME for one'
+	@echo 'make guests   the guest test programs, below build/tests'
+	@echo 'make lint     format, warnings of gcc and clang, static checkers'
+	@echo 'make bench    what an operation costs, against the peers'
+	@echo 'make iso      build/plinth.iso: BIOS and UEFI, CD or USB stick'
+	@echo 'make clean    removes build/ (the fetched kernel with it)'
+	@echo 'make V=1      shows the commands'
+
+.PHONY: all unit unit-build guests run test lint tidy bench iso clean help

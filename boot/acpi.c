@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The real machine's ACPI tables: ACPI Specification 6.5, 5.2 (tables) and 20.2 (the AML of \_S5). Everything is read through
- * a mapping callback, bounded by the table's own length, after its checksum was found right.
+ * The real machine's ACPI tables: ACPI Specification 6.5, 5.2 (tables) and 20.2 (the AML of \_S5).
+ * Everything is read through a mapping callback, bounded by the table's own length, after its
+ * checksum was found right.
  */
 #include "acpi.h"
 #include "errors.h"

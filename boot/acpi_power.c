@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Power-off and reset of the real machine through its ACPI registers: ACPI Specification 6.5, 4.8.3 (fixed hardware), 4.8.3.6
- * (reset register) and 16.1.7 (the way into S5).
+ * Power-off and reset of the real machine through its ACPI registers: ACPI Specification 6.5, 4.8.3
+ * (fixed hardware), 4.8.3.6 (reset register) and 16.1.7 (the way into S5).
  */
 #include "acpi.h"
 #include "errors.h"

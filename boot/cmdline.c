@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Plinth's options. The table at the end of this file is the whole list: what is parsed, its default and its help line.
+ * Plinth's options. The table at the end of this file is the whole list: what is parsed, its
+ * default and its help line.
  */
 #include "lib.h"
 #include "errors.h"
@@ -23,7 +24,9 @@ struct option {
 	const char *name;
 	const char *values; /* for the help text; NULL = takes none */
 	const char *help;
-	/* value is NULL when there is no '='. Returns false when it is bad; *o is unchanged then. */
+	/*
+	 * value is NULL when there is no '='. Returns false when it is bad; *o is unchanged then.
+	 */
 	bool (*set)(struct options *o, const char *value);
 };
 
@@ -283,7 +286,7 @@ static void warn(struct options *o, const char *what, const char *word, size_t l
 	out[n++] = ' ';
 	out[n++] = '\'';
 	for (size_t i = 0; i < len; i++) {
-		if (n + sizeof("...'") > OPTIONS_WARNING_LEN) {
+		if (n + sizeof("...'") >= OPTIONS_WARNING_LEN) {
 			memcpy(&out[n], "...", 3);
 			n += 3;
 			break;

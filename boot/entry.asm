@@ -1,10 +1,10 @@
 ; SPDX-License-Identifier: MIT
 ;
-; The first instructions: Multiboot header, from 32-bit protected mode to long mode, to plinth_main().
+; The first instructions: Multiboot header, protected mode to long mode, plinth_main().
 ; Multiboot Specification 0.6.96, sections 3.1.1 and 3.2; APM vol. 2 rev. 3.42, 14.6 "Enabling and
 ; Activating Long Mode".
 ;
-; On entry EAX is the loader's magic, EBX the information's address, paging is off, segments are flat.
+; On entry: EAX the loader's magic, EBX the information's address, no paging, flat segments.
 
 HEADER_MAGIC		equ 0x1badb002
 HEADER_PAGE_ALIGN	equ 1 << 0	; modules on page boundaries

@@ -157,6 +157,7 @@ static struct vm *build_machine(const struct virt_ops *ops)
 		fatal("too little memory for the guest: %lu MiB wanted, %lu MiB available, %lu MiB are the least",
 		      options.mem >> 20, guest_ram.available >> 20, (u64)GUEST_RAM_MIN >> 20);
 	cpuid_policy_init(cpuid, time_tsc_hz());
+	msr_policy_init(rdmsr_safe, wrmsr_safe);
 	vm->ram_below_4g = guest_ram.below_4g;
 	vm->ram_above_4g = guest_ram.above_4g;
 	err = gpmap_init(&vm->gpmap, ops->gpmap_format);
@@ -226,6 +227,20 @@ static enum board_request run_guest(struct vm *vm, const struct guest_kind *kind
 	return b->request;
 }
 
+/*
+ * A guest that crashes as soon as it starts would do so forever: after this many short lives in a row it is not started again.
+ */
+#define SHORT_LIFE	(10 * NSEC_PER_SEC)
+#define SHORT_LIVES_MAX 3
+
+static bool keeps_crashing(enum board_request request, u64 life)
+{
+	static unsigned int short_lives;
+
+	short_lives = request == BOARD_CRASHED && life < SHORT_LIFE ? short_lives + 1 : 0;
+	return short_lives >= SHORT_LIVES_MAX;
+}
+
 /* What the guest's reset means. Returns when the guest is to be restarted. */
 static void reset_machine(void)
 {
@@ -259,7 +274,10 @@ static void __noreturn run_forever(struct vm *vm, const struct guest_kind *kind)
 {
 	pr_info("starting %s", kind->name);
 	for (;;) {
-		switch (run_guest(vm, kind)) {
+		u64 start = time_now();
+		enum board_request request = run_guest(vm, kind);
+
+		switch (request) {
 		case BOARD_POWER_OFF:
 			pr_info("the guest powered off");
 			power_off_machine();
@@ -269,6 +287,12 @@ static void __noreturn run_forever(struct vm *vm, const struct guest_kind *kind)
 		case BOARD_RESET:
 		case BOARD_NONE:
 			break;
+		}
+		if (options.reset == RESET_RESTART &&
+		    keeps_crashing(request, time_now() - start)) {
+			pr_err("the guest crashed %u times at its start: it is not restarted",
+			       SHORT_LIVES_MAX);
+			power_off_machine();
 		}
 		reset_machine();
 	}

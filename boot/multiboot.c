@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The boot loader's information, copied: Multiboot Specification 0.6.96, section 3.3 "Boot information format".
+ * The boot loader's information, copied: Multiboot Specification 0.6.96, section 3.3 "Boot
+ * information format".
  */
 #include "errors.h"
 #include "lib.h"
@@ -134,7 +135,8 @@ static bool copy_string(char *dst, size_t size, u64 pa)
 }
 
 /*
- * Takes a leading file name off a string, see multiboot.h, and leading blanks in any case. name may be NULL.
+ * Takes a leading file name off a string, see multiboot.h, and leading blanks in any case. name may
+ * be NULL.
  */
 static void strip_file_name(char *s, char *name, size_t name_size)
 {
@@ -304,7 +306,9 @@ int boot_info_memmap(const struct boot_info *bi, struct memmap *m)
 		const struct boot_module *mod = &bi->module[i];
 
 		if (mod->len > 0 && memmap_reserve(m, mod->start, mod->len, MEM_MODULE)) {
-			/* A module that cannot be protected must not be overwritten: give all up. */
+			/*
+			 * A module that cannot be protected must not be overwritten: give all up.
+			 */
 			m->n = 0;
 			return -ENOSPC;
 		}

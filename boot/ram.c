@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Guest RAM. The guest's memory is cut into slots of 1 GiB (0, 1, 2, then 4 and up, as its PCI hole is 3-4 GiB). Every slot
- * that lies wholly in RAM gets an aligned 1 GiB block of host memory as long as there are any; slot 0, which the VGA aperture
- * breaks up anyway, the last, partial one, and what is left over share the fragments, in units of 2 MiB.
+ * Guest RAM. The guest's memory is cut into slots of 1 GiB (0, 1, 2, then 4 and up, as its PCI hole
+ * is 3-4 GiB). Every slot that lies wholly in RAM gets an aligned 1 GiB block of host memory as
+ * long as there are any; slot 0, which the VGA aperture breaks up anyway, the last, partial one,
+ * and what is left over share the fragments, in units of 2 MiB.
  */
 #include "errors.h"
 #include "guest_ram.h"
@@ -121,7 +122,10 @@ static bool add_extent(struct guest_ram *out, gpa_t gpa, hpa_t hpa, u64 len)
 	return true;
 }
 
-/* Takes [start, end) out of work[i], which holds it; the list grows by one when it lies in the middle. */
+/*
+ * Takes [start, end) out of work[i], which holds it; the list grows by one when it lies in the
+ * middle.
+ */
 static void take(unsigned int *n, unsigned int i, hpa_t start, hpa_t end)
 {
 	struct run rest = { .start = end, .end = work[i].end };
@@ -188,7 +192,9 @@ static bool fill_from_fragments(unsigned int *n, gpa_t gpa, u64 len, struct gues
 	return true;
 }
 
-/* Lays the guest out over the runs, which hold at least size; false when it takes too many extents. */
+/*
+ * Lays the guest out over the runs, which hold at least size; false when it takes too many extents.
+ */
 static bool lay_out(const struct run *runs, unsigned int n, u64 size, struct guest_ram *out)
 {
 	u64 slots = slot_count(size);

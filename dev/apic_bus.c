@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The APIC bus: which LAPICs a message names and how it reaches them. SDM vol. 3 11.6.2 (destination
- * formats), 11.6.1 (delivery modes), 11.12.9 and 11.12.10 (x2APIC). Of another CPU's LAPIC only its
- * addressing, SVR and priority are read, at a moment of nobody's choice, as with hardware.
+ * The APIC bus: which LAPICs a message names and how it reaches them. SDM vol. 3 11.6.2
+ * (destination formats), 11.6.1 (delivery modes), 11.12.9 and 11.12.10 (x2APIC). Of another CPU's
+ * LAPIC only its addressing, SVR and priority are read, at a moment of nobody's choice, as with hardware.
  */
 #include "dev/lapic.h"
 

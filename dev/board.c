@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The board: which device is on which port and which wire. ISA interrupts as on an i440FX/PIIX3 machine; the timer is on
- * pin 2 of the I/O APIC, as the MADT's interrupt source override says (ACPI 6.4, 5.2.12.5). There is no COM2: with nothing
- * on its other end an absent port is what drivers expect.
+ * The board: which device is on which port and which wire. ISA interrupts as on an i440FX/PIIX3
+ * machine; the timer is on pin 2 of the I/O APIC, as the MADT's interrupt source override says
+ * (ACPI 6.4, 5.2.12.5). There is no COM2: with nothing on its other end an absent port is what
+ * drivers expect.
  */
 #include "board.h"
 #include "lib.h"
@@ -129,7 +130,9 @@ void board_reset(struct board *b)
 {
 	b->request = BOARD_NONE;
 	b->debug_exit_value = 0;
-	/* The interrupt controllers come first: the devices then put their lines where they belong. */
+	/*
+	 * The interrupt controllers come first: the devices then put their lines where they belong.
+	 */
 	pic_reset(&b->pic);
 	ioapic_reset(&b->ioapic);
 	pit_reset(&b->pit);

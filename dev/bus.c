@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The guest's port and MMIO bus. Ports: one byte of the owner table says who answers. MMIO: few ranges, searched in
- * the order in which they were added. IO access sizes and splitting: PCI Local Bus 3.0, 3.2.2.1 (byte enables).
+ * The guest's port and MMIO bus. Ports: one byte of the owner table says who answers. MMIO: few
+ * ranges, searched in the order in which they were added. IO access sizes and splitting: PCI Local
+ * Bus 3.0, 3.2.2.1 (byte enables).
  */
 #include "bus.h"
 #include "errors.h"
@@ -168,7 +169,10 @@ static __attribute__((noinline)) void port_write_bytes(struct bus *b, u16 port, 
 	}
 }
 
-/* The range that takes the whole access, or NULL. A byte lies wholly in the range that owns its port. */
+/*
+ * The range that takes the whole access, or NULL. A byte lies wholly in the range that owns its
+ * port.
+ */
 static inline const struct bus_port *whole_owner(const struct bus *b, u16 port, unsigned int size)
 {
 	const struct bus_port *p = &b->port[b->owner[port]];

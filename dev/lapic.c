@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The local APIC: SDM vol. 3 ch. 11 (registers 11.4, LVT 11.5, IPIs 11.6, priorities and EOI 11.8,
- * x2APIC 11.12), APM vol. 2 ch. 16. Version 14H with six LVT entries. The timer is in lapic_timer.c,
- * the LINT pins in lapic_lint.c, the bus in apic_bus.c.
+ * x2APIC 11.12), APM vol. 2 ch. 16. Version 14H with six LVT entries. The timer is in
+ * lapic_timer.c, the LINT pins in lapic_lint.c, the bus in apic_bus.c.
  *
  * Each 256-bit register has a summary of its words, so that its highest bit takes two scans of one
  * word. EOI, self-IPI and a look with nothing pending are the hot paths.
@@ -18,6 +18,7 @@
 #define VECTOR_WORDS	 8U
 #define CLASS_MASK	 0xf0U
 #define REG_STRIDE_SHIFT 4
+#define MSR_X2APIC_EOI	 (MSR_X2APIC_FIRST + (LAPIC_EOI >> REG_STRIDE_SHIFT))
 #define REG_ALIGN	 0xfU
 #define REG_SIZE	 4U
 #define XAPIC_ID_SHIFT	 24
@@ -32,7 +33,7 @@
 /* Vectors 0-15 of the first word of a register. */
 #define ILLEGAL_VECTORS 0xffffU
 
-/* --- the register table ------------------------------------------------------------------------ */
+/* --- the register table ----------------------------------------------------------------------- */
 
 enum {
 	X_R = 1,  /* xAPIC: defined and readable (what is only written reads 0) */
@@ -86,7 +87,7 @@ static const struct reg {
 	REG(LAPIC_SELF_IPI) = { X2_W, 0xff, 0 },
 };
 
-/* --- vectors ----------------------------------------------------------------------------------- */
+/* --- vectors ---------------------------------------------------------------------------------- */
 
 static unsigned int high_bit(u32 x)
 {
@@ -285,7 +286,7 @@ static void end_of_interrupt(struct lapic *l)
 		end_level(l, (u8)vector);
 }
 
-/* --- interrupt commands ------------------------------------------------------------------------ */
+/* --- interrupt commands ----------------------------------------------------------------------- */
 
 static void self_ipi(struct lapic *l, u8 vector)
 {
@@ -342,7 +343,7 @@ static void write_icr(struct lapic *l, u32 icr, u32 dest, bool x2apic)
 		send_ipi(l, icr, dest, x2apic);
 }
 
-/* --- registers --------------------------------------------------------------------------------- */
+/* --- registers -------------------------------------------------------------------------------- */
 
 static void set_tpr(struct lapic *l, u32 tpr)
 {
@@ -398,7 +399,7 @@ static u32 x2apic_ldr(const struct lapic *l)
 	return (l->id >> X2_CLUSTER_SHIFT) << X2_LDR_SHIFT | BIT(l->id & X2_MEMBER);
 }
 
-/* Registers that both modes have; offset is one of the table's, value has only its writable bits. */
+/* Both modes' registers; offset is one of the table's, value has only its writable bits. */
 static void write_reg(struct lapic *l, u32 offset, u32 value)
 {
 	switch (offset) {
@@ -534,7 +535,7 @@ void lapic_mmio_write(struct lapic *l, u32 offset, unsigned int size, u32 value)
 		write_reg(l, offset, value & r->bits);
 }
 
-/* --- MSRs -------------------------------------------------------------------------------------- */
+/* --- MSRs ------------------------------------------------------------------------------------- */
 
 static bool x2apic_mode(const struct lapic *l)
 {
@@ -597,6 +598,12 @@ int lapic_msr_write(struct lapic *l, u32 msr, u64 value)
 	const struct reg *r;
 	u64 allowed;
 
+	if (msr == MSR_X2APIC_EOI) {
+		if (!x2apic_mode(l) || value)
+			return -EINVAL;
+		end_of_interrupt(l);
+		return 0;
+	}
 	if (msr == MSR_TSC_DEADLINE) {
 		lapic_timer_write_deadline(l, value);
 		return 0;
@@ -612,9 +619,6 @@ int lapic_msr_write(struct lapic *l, u32 msr, u64 value)
 	if (!(r->access & X2_W) || (value & ~allowed))
 		return -EINVAL;
 	switch (offset) {
-	case LAPIC_EOI:
-		end_of_interrupt(l);
-		break;
 	case LAPIC_ICR:
 		l->icr_hi = (u32)(value >> ICR_HI_SHIFT);
 		write_icr(l, (u32)value, l->icr_hi, true);
@@ -629,7 +633,7 @@ int lapic_msr_write(struct lapic *l, u32 msr, u64 value)
 	return 0;
 }
 
-/* --- life -------------------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------------------------------- */
 
 /* SDM vol. 3 11.4.7.1 and 11.4.7.3. */
 void lapic_init_reset(struct lapic *l)
@@ -670,8 +674,6 @@ void lapic_reset(struct lapic *l)
 void lapic_create(struct lapic *l, u32 id, bool bsp, struct timer_queue *q, struct apic_bus *bus,
 		  const struct lapic_ops *ops, void *ctx)
 {
-	bool known = false;
-
 	memset(l, 0, sizeof(*l));
 	l->id = id;
 	l->bsp = bsp;
@@ -682,8 +684,4 @@ void lapic_create(struct lapic *l, u32 id, bool bsp, struct timer_queue *q, stru
 	l->ctx = ctx;
 	lapic_timer_create(l);
 	lapic_reset(l);
-	for (unsigned int i = 0; i < bus->n; i++)
-		known |= bus->lapic[i] == l;
-	if (!known && bus->n < APIC_BUS_MAX)
-		bus->lapic[bus->n++] = l;
 }

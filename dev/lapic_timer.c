@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The local APIC's timer: SDM vol. 3 11.5.4. The counter is never run: it is the count at one moment
- * (timer_start), from which the present count and the next deadline follow. A period starts where
- * the one before ended, however late that was noticed.
+ * The local APIC's timer: SDM vol. 3 11.5.4. The counter is never run: it is the count at one
+ * moment (timer_start), from which the present count and the next deadline follow. A period starts
+ * where the one before ended, however late that was noticed.
  */
 #include "dev/lapic.h"
 
@@ -11,8 +11,8 @@
 #define DIVIDE_WRAP 0x7U
 
 /*
- * A periodic timer below this is not served at each expiry: they would merge in the IRR anyway and the guest
- * could do nothing else but exit.
+ * A periodic timer below this is not served at each expiry: they would merge in the IRR anyway and
+ * the guest could do nothing else but exit.
  */
 #define SHORT_PERIOD_NS 10000U
 

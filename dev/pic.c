@@ -219,7 +219,7 @@ void pic_set_line(struct pic *p, unsigned int irq, bool level)
 	update(p);
 }
 
-/* --- commands ---------------------------------------------------------------------------------- */
+/* --- commands --------------------------------------------------------------------------------- */
 
 /* "Initialization command word 1": effects a to f of the data sheet. */
 static void write_icw1(struct pic *p, struct pic_chip *c, u8 value)
@@ -346,7 +346,7 @@ static u8 chip_read(struct pic *p, struct pic_chip *c, u16 offset)
 	return c->read_isr ? c->isr : requests(c);
 }
 
-/* --- ports ------------------------------------------------------------------------------------- */
+/* --- ports ------------------------------------------------------------------------------------ */
 
 static u32 master_read(void *dev, u16 offset, unsigned int size)
 {

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * 8254 programmable interval timer. Intel 8254 data sheet (231164-005), "Mode Definitions", "Programming the 8254", "Read
- * Operations"; port 61 as in the 82371AB (PIIX4) data sheet 4.2.4.
+ * 8254 programmable interval timer. Intel 8254 data sheet (231164-005), "Mode Definitions",
+ * "Programming the 8254", "Read Operations"; port 61 as in the 82371AB (PIIX4) data sheet 4.2.4.
  *
- * Nothing counts: a count is computed from the clock when somebody asks. Only channel 0 has a timer, for the rising edges
- * of its OUT, IRQ0. Edges lie on multiples of the period from the load, so that lateness does not add up. Edges that came
- * late because we did not run (never those that the guest did not take: these are lost, as in the real part) follow
- * at half a period's distance, up to PIT_CATCH_UP; after a longer stop only one does.
+ * Nothing counts: a count is computed from the clock when somebody asks. Only channel 0 has a
+ * timer, for the rising edges of its OUT, IRQ0. Edges lie on multiples of the period from the load,
+ * so that lateness does not add up. Edges that came late because we did not run (never those that
+ * the guest did not take: these are lost, as in the real part) follow at half a period's distance,
+ * up to PIT_CATCH_UP; after a longer stop only one does.
  */
 #include "dev/pit.h"
 #include "errors.h"
@@ -93,7 +94,10 @@ static u32 high_half(u32 count)
 	return (count + 1) / 2;
 }
 
-/* The count that a written value stands for; 0 is the largest. Digits above 9 count with their weight. */
+/*
+ * The count that a written value stands for; 0 is the largest. Digits above 9 count with their
+ * weight.
+ */
 static u32 decode(const struct pit_channel *c, u16 value)
 {
 	u32 count = value;
@@ -126,7 +130,10 @@ static void sync(struct pit_channel *c, u64 now)
 
 	if (c->load_at > now)
 		return;
-	/* A square wave takes the new count at the end of a half; the low half lies behind the new high half. */
+	/*
+	 * A square wave takes the new count at the end of a half; the low half lies behind the new
+	 * high half.
+	 */
 	if (c->mode == 3 && c->loaded && c->gate &&
 	    (c->load_at - c->start) % c->count == high_half(c->count))
 		start -= high_half(c->reload);
@@ -265,7 +272,9 @@ static void restart_channel_0(struct pit *p, u64 now)
 {
 	struct pit_channel *c = &p->ch[0];
 
-	/* In a square wave's low half the line stays high: the edge that counts is made at its end. */
+	/*
+	 * In a square wave's low half the line stays high: the edge that counts is made at its end.
+	 */
 	set_out0(p, periodic(c) || out(c, now));
 	p->owed = 0;
 	p->edge = next_edge(c, now);
@@ -348,7 +357,10 @@ static void count_written(struct pit_channel *c, u16 value, u64 now)
 		return;
 	if (!periodic(c) || !c->loaded) {
 		c->load_at = now + 1;
-		/* Terminal count of mode 0 is over at once, even if the pulse that loads is still to come. */
+		/*
+		 * Terminal count of mode 0 is over at once, even if the pulse that loads is still
+		 * to come.
+		 */
 		if (c->mode == 0) {
 			c->held = current_count(c, now);
 			c->loaded = false;
@@ -528,8 +540,8 @@ void pit_init(struct pit *p, struct timer_queue *q, struct irq_line out0)
 }
 
 /*
- * The sheet leaves the state after power-up undefined: here no channel counts before it is programmed, so that a guest
- * that never uses the PIT is not woken by it.
+ * The sheet leaves the state after power-up undefined: here no channel counts before it is
+ * programmed, so that a guest that never uses the PIT is not woken by it.
  */
 void pit_reset(struct pit *p)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Timer queues: a list sorted by deadline. A board has fewer than ten timers and the earliest is what everybody asks
- * for, so that no cleverer structure pays.
+ * Timer queues: a list sorted by deadline. A board has fewer than ten timers and the earliest is
+ * what everybody asks for, so that no cleverer structure pays.
  */
 #include "timer.h"
 

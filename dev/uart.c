@@ -2,10 +2,11 @@
 /*
  * 16550A UART. TI PC16550D data sheet (SNLS378C), chapter 8 (registers) and 8.4 (FIFO operation).
  *
- * A byte leaves the moment it is written, unless the backend is full: then it waits in the transmitter FIFO and THRE stays
- * clear. The receiver takes bytes from the backend only while it has room, so that the line itself never overruns; loopback
- * can. The sheet's OUT2 pin is what a PC gates the interrupt with; its register bit is used, in loopback too (where
- * the pin would be forced inactive), as drivers that test themselves in loopback expect.
+ * A byte leaves the moment it is written, unless the backend is full: then it waits in the
+ * transmitter FIFO and THRE stays clear. The receiver takes bytes from the backend only while it
+ * has room, so that the line itself never overruns; loopback can. The sheet's OUT2 pin is what a PC
+ * gates the interrupt with; its register bit is used, in loopback too (where the pin would be
+ * forced inactive), as drivers that test themselves in loopback expect.
  */
 #include "dev/uart.h"
 #include "errors.h"
@@ -106,8 +107,9 @@ static bool connected(const struct uart *u)
 }
 
 /*
- * The bits of a byte that come back in loopback. The line to the other end is a stream of whole bytes, so that a guest
- * that never chose a word length (5 bits after reset) can be read, as it can be on a machine whose firmware chose.
+ * The bits of a byte that come back in loopback. The line to the other end is a stream of whole
+ * bytes, so that a guest that never chose a word length (5 bits after reset) can be read, as it can
+ * be on a machine whose firmware chose.
  */
 static u8 word_bits(const struct uart *u, u8 byte)
 {
@@ -270,7 +272,10 @@ static void write_thr(struct uart *u, u8 byte)
 		return;
 	}
 	u->lsr &= (u8) ~(LSR_THRE | LSR_TEMT);
-	/* A byte too many: the FIFO drops it, the single holding register takes it instead of the old one. */
+	/*
+	 * A byte too many: the FIFO drops it, the single holding register takes it instead of the
+	 * old one.
+	 */
 	if (u->tx_count == capacity(u)) {
 		if (fifos(u))
 			return;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The real machine's ACPI tables (boot/acpi.c): ACPI Specification 6.5, chapters 5.2 and 4.8. Read once at boot; nothing in
- * them is trusted: lengths are bounded, checksums checked, and a bad table counts as absent.
+ * The real machine's ACPI tables (boot/acpi.c): ACPI Specification 6.5, chapters 5.2 and 4.8. Read
+ * once at boot; nothing in them is trusted: lengths are bounded, checksums checked, and a bad table
+ * counts as absent.
  */
 #ifndef PLINTH_ACPI_H
 #define PLINTH_ACPI_H
@@ -43,7 +44,9 @@ struct acpi_ioapic {
 	u32 gsi_base;
 };
 
-/* MPS INTI flags (5.2.12.5): polarity in bits 0-1, trigger mode in bits 2-3; 0 = as the bus says. */
+/*
+ * MPS INTI flags (5.2.12.5): polarity in bits 0-1, trigger mode in bits 2-3; 0 = as the bus says.
+ */
 #define ACPI_INTI_POLARITY	0x3U
 #define ACPI_INTI_ACTIVE_HIGH	0x1U
 #define ACPI_INTI_ACTIVE_LOW	0x3U
@@ -127,15 +130,16 @@ struct acpi_info {
 };
 
 /*
- * How the tables are reached: returns a pointer to len readable bytes at pa, or NULL when that cannot be. In the image:
- * acpi_map_host.
+ * How the tables are reached: returns a pointer to len readable bytes at pa, or NULL when that
+ * cannot be. In the image: acpi_map_host.
  */
 typedef const void *(*acpi_map_fn)(hpa_t pa, u64 len);
 
 /*
- * Finds the RSDP in the EBDA (its address as saved from the BIOS data area; 0 = none) and in 0xE0000-0xFFFFF (5.2.5.1), then,
- * for UEFI, in m's ACPI regions and in reserved memory below 1 MiB; reads MADT, FADT and \_S5.
- * 0, or -ENOENT: no RSDP that leads to a good RSDT or XSDT. What is missing beyond that shows in the has_ flags.
+ * Finds the RSDP in the EBDA (its address as saved from the BIOS data area; 0 = none) and in
+ * 0xE0000-0xFFFFF (5.2.5.1), then, for UEFI, in m's ACPI regions and in reserved memory below 1
+ * MiB; reads MADT, FADT and \_S5. 0, or -ENOENT: no RSDP that leads to a good RSDT or XSDT. What is
+ * missing beyond that shows in the has_ flags.
  */
 int acpi_init(const struct memmap *m, hpa_t ebda, acpi_map_fn map, struct acpi_info *out);
 
@@ -147,9 +151,15 @@ const struct acpi_table *acpi_find(const struct acpi_info *info, const char *sig
 
 /* Maps what is not mapped yet, read-only. */
 const void *acpi_map_host(hpa_t pa, u64 len);
-/* Enters S5. Returns only when that did not work: -ENODEV (no registers or no \_S5) or -EIO (nothing happened). */
+/*
+ * Enters S5. Returns only when that did not work: -ENODEV (no registers or no \_S5) or -EIO
+ * (nothing happened).
+ */
 int acpi_power_off(const struct acpi_info *info);
-/* Resets by the FADT's register. Returns -ENODEV (none) or -EIO (nothing happened); the caller goes on with 0xCF9 and 8042. */
+/*
+ * Resets by the FADT's register. Returns -ENODEV (none) or -EIO (nothing happened); the caller goes
+ * on with 0xCF9 and 8042.
+ */
 int acpi_reset(const struct acpi_info *info);
 
 #endif

@@ -61,7 +61,10 @@ struct board {
 int board_init(struct board *b, const struct board_host *host, u64 ram_below_4g, u64 ram_above_4g);
 /* Power-on state of every device except the LAPICs. */
 void board_reset(struct board *b);
-/* ISA interrupt 0-15 from a device: PIC input n and IOAPIC pin n (0 goes to pin 2, as the MADT says). */
+/*
+ * ISA interrupt 0-15 from a device: PIC input n and IOAPIC pin n (0 goes to pin 2, as the MADT
+ * says).
+ */
 void board_isa_irq(void *board, unsigned int irq, bool level);
 
 #endif

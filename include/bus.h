@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The guest's port and MMIO bus (dev/bus.c). Port look-up is one table access. An access that no device claims
- * reads all ones, ignores writes and is counted. The caller (the vCPU core) holds the board's lock.
+ * The guest's port and MMIO bus (dev/bus.c). Port look-up is one table access. An access that no
+ * device claims reads all ones, ignores writes and is counted. The caller (the vCPU core) holds the
+ * board's lock.
  */
 #ifndef PLINTH_BUS_H
 #define PLINTH_BUS_H
@@ -9,10 +10,11 @@
 #include "types.h"
 
 /*
- * A device's port range. offset is relative to the range's first port. size is 1, 2 or 4, never larger than
- * max_size, and the access lies wholly inside the range: the bus splits others into bytes, each to the owner of its
- * port. A range with a min_size takes no smaller access, so that a narrower range may lie under it: CF8 is an address
- * register to dwords only, and CF9 inside it the reset control to bytes.
+ * A device's port range. offset is relative to the range's first port. size is 1, 2 or 4, never
+ * larger than max_size, and the access lies wholly inside the range: the bus splits others into
+ * bytes, each to the owner of its port. A range with a min_size takes no smaller access, so that a
+ * narrower range may lie under it: CF8 is an address register to dwords only, and CF9 inside it the
+ * reset control to bytes.
  */
 struct port_ops {
 	u32 (*read)(void *dev, u16 offset, unsigned int size);

@@ -11,8 +11,8 @@ struct vcpu;
 struct cpu_tables; /* GDT, TSS and stacks: arch/cpu/tables.c */
 
 /*
- * One a CPU; GS.base of that CPU points at it while Plinth runs. Touched by its own CPU only, interrupt handlers
- * included, except where a field says otherwise.
+ * One a CPU; GS.base of that CPU points at it while Plinth runs. Touched by its own CPU only,
+ * interrupt handlers included, except where a field says otherwise.
  */
 struct cpu {
 	struct cpu *self; /* offset 0: what this_cpu() reads */
@@ -65,7 +65,9 @@ struct trap_frame {
 };
 _Static_assert(sizeof(struct trap_frame) == 22 * 8, "pushed by traps.asm");
 
-/* Builds GDT, TSS, IDT and stacks of the boot CPU and loads them; sets GS.base. Called once, early. */
+/*
+ * Builds GDT, TSS, IDT and stacks of the boot CPU and loads them; sets GS.base. Called once, early.
+ */
 void cpu_init_boot(void);
 
 /* What a VMCS needs for the host state; the selectors are above, the IDT is one for all. */
@@ -76,12 +78,16 @@ u64 cpu_idt_base(void);
 /* Hands every stack's guard page to unmap (paging_unmap); once paging_init() has run. */
 void cpu_guard_pages(void (*unmap)(hpa_t page));
 
-/* A stack [low, high) in use on some CPU, with its guard page below: panic() walks no other memory. 0 or -ENOSPC. */
+/*
+ * A stack [low, high) in use on some CPU, with its guard page below: panic() walks no other memory.
+ * 0 or -ENOSPC.
+ */
 int cpu_stack_register(const char *name, u64 low, u64 high);
 
 /*
- * Installs a handler for a host vector. Interrupts: the trap code sends the EOI to the host LAPIC afterwards. Exceptions and NMI: instead of
- * the panic and of the NMI's log line; the NMI handler runs on its IST stack and may not take locks.
+ * Installs a handler for a host vector. Interrupts: the trap code sends the EOI to the host LAPIC
+ * afterwards. Exceptions and NMI: instead of the panic and of the NMI's log line; the NMI handler
+ * runs on its IST stack and may not take locks.
  */
 void trap_set_handler(u8 vector, void (*handler)(struct trap_frame *));
 
@@ -93,8 +99,9 @@ int rdmsr_safe(u32 msr, u64 *value);
 int wrmsr_safe(u32 msr, u64 value);
 
 /*
- * Host local APIC, xAPIC or x2APIC as the firmware left it; masks the 8259 pair. Maps its registers (paging_map). base is the MADT's
- * address, or 0; the processor's own IA32_APIC_BASE wins. Returns 0 or -ENODEV.
+ * Host local APIC, xAPIC or x2APIC as the firmware left it; masks the 8259 pair. Maps its registers
+ * (paging_map). base is the MADT's address, or 0; the processor's own IA32_APIC_BASE wins. Returns
+ * 0 or -ENODEV.
  */
 int host_lapic_init(hpa_t base);
 void host_lapic_eoi(void);
@@ -105,8 +112,8 @@ struct acpi_info;
 int host_ioapic_init(const struct acpi_info *acpi);
 
 /*
- * Routes an ISA interrupt to a vector on this CPU through the host's IOAPIC, following the MADT's overrides. The
- * line is left masked. Returns 0 or -ENODEV (then the caller polls).
+ * Routes an ISA interrupt to a vector on this CPU through the host's IOAPIC, following the MADT's
+ * overrides. The line is left masked. Returns 0 or -ENODEV (then the caller polls).
  */
 int host_irq_route(unsigned isa_irq, u8 vector);
 void host_irq_mask(unsigned isa_irq, bool masked);

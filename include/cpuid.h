@@ -263,6 +263,10 @@ enum cpuid_leaf {
 #define CPUID_D1_EAX_XFD      BIT(4)
 #define CPUID_D2_ECX_ALIGN64  BIT(1)
 
+/* XCR0 components beside x87, SSE and AVX: SDM vol. 1 13.1 */
+#define XCR0_AVX512 (BIT64(5) | BIT64(6) | BIT64(7)) /* opmask, ZMM_Hi256, Hi16_ZMM: all or none */
+#define XCR0_PKRU   BIT64(9)
+
 /* Leaf 80000001 ECX */
 #define CPUID_81_ECX_LAHF	  BIT(0)
 #define CPUID_81_ECX_CMP_LEGACY	  BIT(1)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The guest-physical map (mm/gpmap.c): which host memory stands behind a guest-physical address, and the second-level page
- * tables (NPT or EPT) built from it. One builder; the backend supplies the entry format.
- * Built before the guest runs and read-only afterwards, so that readers take no lock.
+ * The guest-physical map (mm/gpmap.c): which host memory stands behind a guest-physical address,
+ * and the second-level page tables (NPT or EPT) built from it. One builder; the backend supplies
+ * the entry format. Built before the guest runs and read-only afterwards, so that readers take no
+ * lock.
  */
 #ifndef PLINTH_GPMAP_H
 #define PLINTH_GPMAP_H
@@ -37,28 +38,37 @@ struct gp_extent {
 
 struct gpmap {
 	const struct gpmap_format *format;
-	u64 *root; /* owned: from the page pool */
+	u64 *root;				    /* owned: from the page pool */
 	struct gp_extent extent[GPMAP_EXTENTS_MAX]; /* sorted by gpa */
 	unsigned int n;
 	u64 table_pages; /* for the report */
 };
 
 int gpmap_init(struct gpmap *m, const struct gpmap_format *format); /* 0 or -ENOMEM */
-/* All page-aligned. Largest leaves that alignment allows. 0, -EINVAL (unaligned, overlap), -ENOSPC, -ENOMEM. */
+/*
+ * All page-aligned. Largest leaves that alignment allows. 0, -EINVAL (unaligned, overlap), -ENOSPC,
+ * -ENOMEM.
+ */
 int gpmap_add(struct gpmap *m, gpa_t gpa, hpa_t hpa, u64 len, unsigned int prot, enum memtype type);
 
 /*
- * Pointer to guest memory at gpa and, in *len, how many bytes follow contiguously; NULL when nothing is
- * mapped there or prot is not all allowed.
+ * Pointer to guest memory at gpa and, in *len, how many bytes follow contiguously; NULL when
+ * nothing is mapped there or prot is not all allowed.
  */
 void *gpmap_ptr(const struct gpmap *m, gpa_t gpa, unsigned int prot, u64 *len);
 
-/* Copies; stop at the first byte that is not guest memory. 0 or -EFAULT (a part may have been copied). */
+/*
+ * Copies; stop at the first byte that is not guest memory. 0 or -EFAULT (a part may have been
+ * copied).
+ */
 int gpmap_read(const struct gpmap *m, gpa_t gpa, void *dst, u64 len);
 int gpmap_write(const struct gpmap *m, gpa_t gpa, const void *src, u64 len);
 int gpmap_fill(const struct gpmap *m, gpa_t gpa, u8 byte, u64 len);
 
-/* Walks the hardware tables as the processor would (for tests and reports). Returns the leaf entry or 0. */
+/*
+ * Walks the hardware tables as the processor would (for tests and reports). Returns the leaf entry
+ * or 0.
+ */
 u64 gpmap_lookup(const struct gpmap *m, gpa_t gpa, unsigned int *level);
 
 #endif

@@ -41,7 +41,7 @@ int guest_write_linear(struct vcpu *v, gva_t gva, const void *src, unsigned int 
  */
 int guest_fetch(struct vcpu *v, u8 bytes[15], struct fault *fault);
 
-/* Physical access as the processor sees it: RAM, this vCPU's LAPIC page, or a device on the board. size 1, 2, 4, 8. */
+/* Physical access as the processor sees it: RAM, this vCPU's LAPIC page, or a device on the board. size 1 to 8; the address need not be aligned. */
 u64 guest_phys_read(struct vcpu *v, gpa_t gpa, unsigned int size);
 void guest_phys_write(struct vcpu *v, gpa_t gpa, unsigned int size, u64 value);
 

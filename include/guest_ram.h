@@ -28,11 +28,11 @@ struct guest_ram {
 };
 
 /*
- * Chooses guest RAM out of m's free RAM from 1 MiB up, in 2 MiB chunks, so that as much as possible of it can be mapped with
- * 1 GiB pages, and marks it MEM_GUEST. want: bytes, rounded down to 2 MiB, 0 = all; keep: bytes of RAM above 1 MiB that must
- * stay free beside what is reserved already.
- * 0; -EINVAL: want is below GUEST_RAM_MIN; -ENOMEM: less than that is available, or less than the minimum. m is unchanged then.
- * Runs at boot on one CPU (static work space).
+ * Chooses guest RAM out of m's free RAM from 1 MiB up, in 2 MiB chunks, so that as much as possible
+ * of it can be mapped with 1 GiB pages, and marks it MEM_GUEST. want: bytes, rounded down to 2 MiB,
+ * 0 = all; keep: bytes of RAM above 1 MiB that must stay free beside what is reserved already. 0;
+ * -EINVAL: want is below GUEST_RAM_MIN; -ENOMEM: less than that is available, or less than the
+ * minimum. m is unchanged then. Runs at boot on one CPU (static work space).
  */
 int guest_ram_choose(struct memmap *m, u64 want, u64 keep, struct guest_ram *out);
 

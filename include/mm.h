@@ -52,25 +52,36 @@ struct memmap {
 };
 
 /*
- * Adds [start, start + len) with a type; splits and merges as needed. A length that wraps is cut at 2^52. RAM is trimmed to
- * whole pages, all else is widened to them. Returns 0, -EINVAL (empty) or -ENOSPC (table full: the map is unchanged). All of
- * memmap_* runs at boot, on one CPU (static work space).
+ * Adds [start, start + len) with a type; splits and merges as needed. A length that wraps is cut at
+ * 2^52. RAM is trimmed to whole pages, all else is widened to them. Returns 0, -EINVAL (empty) or
+ * -ENOSPC (table full: the map is unchanged). All of memmap_* runs at boot, on one CPU (static work
+ * space).
  */
 int memmap_add(struct memmap *m, hpa_t start, u64 len, enum mem_type type);
-/* Takes [start, start+len) out of RAM, page-granular outwards; no error if it was not RAM. 0 or -ENOSPC. */
+/*
+ * Takes [start, start+len) out of RAM, page-granular outwards; no error if it was not RAM. 0 or
+ * -ENOSPC.
+ */
 int memmap_reserve(struct memmap *m, hpa_t start, u64 len, enum mem_type type);
-/* Lowest RAM range of len bytes with start aligned to align (power of two) inside [min, max). Returns 0 or -ENOSPC. */
+/*
+ * Lowest RAM range of len bytes with start aligned to align (power of two) inside [min, max).
+ * Returns 0 or -ENOSPC.
+ */
 int memmap_find(const struct memmap *m, u64 len, u64 align, hpa_t min, hpa_t max, hpa_t *start);
 u64 memmap_total(const struct memmap *m, enum mem_type type);
 /* One past the highest address of any region that is RAM or in use. */
 hpa_t memmap_top(const struct memmap *m);
 
 /*
- * Plinth's own page pool (mm/page.c). Pages come zeroed. Takes a spinlock; any CPU. Pages are 4 KiB.
+ * Plinth's own page pool (mm/page.c). Pages come zeroed. Takes a spinlock; any CPU. Pages are 4
+ * KiB.
  */
-/* Adds a run; its first pages hold its bitmap. 0, -EINVAL (under two pages), -EEXIST (overlap) or -ENOSPC (16 runs). */
+/*
+ * Adds a run; its first pages hold its bitmap. 0, -EINVAL (under two pages), -EEXIST (overlap) or
+ * -ENOSPC (16 runs).
+ */
 int page_pool_add(hpa_t start, u64 len);
-void *page_alloc(void);		  /* NULL when the pool is empty */
+void *page_alloc(void);			 /* NULL when the pool is empty */
 void *page_alloc_contig(unsigned int n); /* n physically contiguous pages, or NULL */
 /* Panics when that is not n pages that are in use. NULL is ignored. */
 void page_free(void *page, unsigned int n);
@@ -87,13 +98,14 @@ enum map_flags {
 };
 
 /*
- * Builds the tables for the linked image and for all of m's memory, sets EFER.NXE and switches CR3. Mapped as well: the video
- * aperture (uncached) and 0xC0000-0xFFFFF (read-only). 0, -ENOMEM, or -ENODEV (the processor lacks NX).
+ * Builds the tables for the linked image and for all of m's memory, sets EFER.NXE and switches CR3.
+ * Mapped as well: the video aperture (uncached) and 0xC0000-0xFFFFF (read-only). 0, -ENOMEM, or
+ * -ENODEV (the processor lacks NX).
  */
 int paging_init(const struct memmap *m);
 /*
- * Maps [pa, pa+len), page-granular outwards, identity; existing mappings get the new flags. 0, -ENOMEM, or -EINVAL (beyond
- * 2^47, or both writable and executable).
+ * Maps [pa, pa+len), page-granular outwards, identity; existing mappings get the new flags. 0,
+ * -ENOMEM, or -EINVAL (beyond 2^47, or both writable and executable).
  */
 int paging_map(hpa_t pa, u64 len, unsigned int flags);
 /* The same, but what is mapped already keeps its flags. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the boot loader told us (boot/multiboot.c): Multiboot Specification 0.6.96, section 3.3. All of it is copied, since
- * the loader's own structures lie in memory that the map calls free.
+ * What the boot loader told us (boot/multiboot.c): Multiboot Specification 0.6.96, section 3.3. All
+ * of it is copied, since the loader's own structures lie in memory that the map calls free.
  */
 #ifndef PLINTH_MULTIBOOT_H
 #define PLINTH_MULTIBOOT_H
@@ -66,17 +66,19 @@ struct boot_info {
 _Static_assert(sizeof(struct boot_info) <= 96 * 1024, "static storage of the caller");
 
 /*
- * Copies everything out of the loader's structures; runs on the entry page tables, before any memory is given away.
- * 0; -EINVAL: not a Multiboot loader's magic, or the structure is not readable; -ENOENT: neither a memory map nor sizes.
+ * Copies everything out of the loader's structures; runs on the entry page tables, before any
+ * memory is given away. 0; -EINVAL: not a Multiboot loader's magic, or the structure is not
+ * readable; -ENOENT: neither a memory map nor sizes.
  *
- * GRUB drops the file name from the strings that it passes, `qemu -kernel` and `-initrd` do not: a first word that has no '='
- * and contains a '/' or ends in ".elf" is taken for a file name and removed, from the command line and from module strings.
+ * GRUB drops the file name from the strings that it passes, `qemu -kernel` and `-initrd` do not: a
+ * first word that has no '=' and contains a '/' or ends in ".elf" is taken for a file name and
+ * removed, from the command line and from module strings.
  */
 int multiboot_parse(u32 magic, hpa_t info_pa, struct boot_info *out);
 
 /*
- * The memory map: the loader's entries, with the modules taken out as MEM_MODULE. 0, or -ENOSPC: too fragmented; m then lacks
- * some RAM, or is empty when something that must be kept did not fit.
+ * The memory map: the loader's entries, with the modules taken out as MEM_MODULE. 0, or -ENOSPC:
+ * too fragmented; m then lacks some RAM, or is empty when something that must be kept did not fit.
  */
 int boot_info_memmap(const struct boot_info *bi, struct memmap *m);
 

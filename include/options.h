@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Plinth's own command line (boot/cmdline.c): words of the form name or name=value, separated by blanks. One table drives the
- * parsing and the help text.
+ * Plinth's own command line (boot/cmdline.c): words of the form name or name=value, separated by
+ * blanks. One table drives the parsing and the help text.
  */
 #ifndef PLINTH_OPTIONS_H
 #define PLINTH_OPTIONS_H
@@ -44,15 +44,18 @@ struct options {
 	unsigned int warnings_dropped;
 };
 
-/* Defaults, then the words of the line; of an option given twice the last one counts. Bad words become warnings. */
+/*
+ * Defaults, then the words of the line; of an option given twice the last one counts. Bad words
+ * become warnings.
+ */
 void options_parse(const char *cmdline, struct options *out);
 
 /* Calls line() for each line of the help text. */
 void options_help(void (*line)(const char *text));
 
 /*
- * A decimal or 0x-hexadecimal number with an optional suffix K, M, G or T (powers of 1024, either case). 0; -EINVAL: not such
- * a number; -ERANGE: does not fit. *size is set on success only.
+ * A decimal or 0x-hexadecimal number with an optional suffix K, M, G or T (powers of 1024, either
+ * case). 0; -EINVAL: not such a number; -ERANGE: does not fit. *size is set on success only.
  */
 int parse_size(const char *s, u64 *size);
 

@@ -10,7 +10,10 @@
 
 void panic(const char *fmt, ...) __noreturn __printf(1, 2);
 
-/* Plinth cannot start or go on for an outside cause: one line, then the defined end (halt or debug exit). */
+/*
+ * Plinth cannot start or go on for an outside cause: one line, then the defined end (halt or debug
+ * exit).
+ */
 void fatal(const char *fmt, ...) __noreturn __printf(1, 2);
 
 /* The defined end of both: the value 3 to this debug exit port instead of halting (0: none). */

@@ -23,14 +23,14 @@ void printk(enum log_level level, const char *fmt, ...) __printf(2, 3);
 void printk_set_level(enum log_level level);
 
 /*
- * A guest owns the console while running: own lines start on a fresh line, and only errors and warnings are shown. Joins the guest
- * to the real serial port and parts it (console.h).
+ * A guest owns the console while running: own lines start on a fresh line, and only errors and
+ * warnings are shown. Joins the guest to the real serial port and parts it (console.h).
  */
 void printk_guest_running(bool running);
 
 /*
- * Reads the ring buffer from *position (0: the oldest kept) and advances it. Returns the bytes read, 0 at the end. Lines are
- * stamped with time_now().
+ * Reads the ring buffer from *position (0: the oldest kept) and advances it. Returns the bytes
+ * read, 0 at the end. Lines are stamped with time_now().
  */
 size_t printk_read(u64 *position, char *buf, size_t size);
 

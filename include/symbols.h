@@ -17,7 +17,9 @@ extern const u32 symbol_count;
 extern const struct symbol symbol_table[];
 extern const char symbol_names[];
 
-/* The function that holds an address, and how far into it; NULL when the address is in no function. */
+/*
+ * The function that holds an address, and how far into it; NULL when the address is in no function.
+ */
 const char *symbol_lookup(u64 address, u64 *offset);
 /* The address of a function by its exact name, or 0. */
 u64 symbol_address(const char *name);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Timer queues (dev/timer.c): the deadlines of emulated devices, in ns of the one clock. A queue belongs to a vCPU (its LAPIC
- * timer) or to the board (under the board's lock); the vCPU's run loop arms the host timer for the earliest one.
+ * Timer queues (dev/timer.c): the deadlines of emulated devices, in ns of the one clock. A queue
+ * belongs to a vCPU (its LAPIC timer) or to the board (under the board's lock); the vCPU's run loop
+ * arms the host timer for the earliest one.
  */
 #ifndef PLINTH_TIMER_H
 #define PLINTH_TIMER_H
@@ -30,8 +31,9 @@ void timer_arm(struct timer_queue *q, struct timer *t, u64 deadline);
 void timer_cancel(struct timer_queue *q, struct timer *t);
 
 /*
- * Fires all that are due at now, in order. A handler may arm and cancel any timer; what it arms for a time that has
- * passed waits for the next timer_run(), so that no period, however short, keeps the caller here.
+ * Fires all that are due at now, in order. A handler may arm and cancel any timer; what it arms for
+ * a time that has passed waits for the next timer_run(), so that no period, however short, keeps
+ * the caller here.
  */
 void timer_run(struct timer_queue *q, u64 now);
 

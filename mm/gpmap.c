@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The guest-physical map. The second-level tables have the same shape on both vendors: 512 entries of 8 bytes a table, the
- * table or page address in bits 12-51, bit 7 = large page above the lowest level, and an entry without any permission (0) is
- * absent. NPT: APM vol. 2 rev. 3.42, 15.25 and 5.3; EPT: SDM vol. 3 rev. 083, 29.3. The rest of an entry is the backend's.
+ * The guest-physical map. The second-level tables have the same shape on both vendors: 512 entries
+ * of 8 bytes a table, the table or page address in bits 12-51, bit 7 = large page above the lowest
+ * level, and an entry without any permission (0) is absent. NPT: APM vol. 2 rev. 3.42, 15.25 and
+ * 5.3; EPT: SDM vol. 3 rev. 083, 29.3. The rest of an entry is the backend's.
  */
 #include "errors.h"
 #include "gpmap.h"
@@ -98,7 +99,9 @@ static bool table_in_the_way(const struct gpmap *m, gpa_t gpa, unsigned int leve
 	return table[level_index(gpa, level)] != 0;
 }
 
-/* Largest level whose pages fit at gpa and hpa; no leaf is there yet, since extents do not overlap. */
+/*
+ * Largest level whose pages fit at gpa and hpa; no leaf is there yet, since extents do not overlap.
+ */
 static unsigned int leaf_level(const struct gpmap *m, gpa_t gpa, hpa_t hpa, u64 left)
 {
 	unsigned int level = m->format->max_level;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The machine's memory map: sorted, non-overlapping, page-aligned regions made from whatever the firmware reports (ACPI
- * Specification 6.5, chapter 15: entries may come unsorted and may overlap). Boot time only, one CPU.
+ * The machine's memory map: sorted, non-overlapping, page-aligned regions made from whatever the
+ * firmware reports (ACPI Specification 6.5, chapter 15: entries may come unsorted and may overlap).
+ * Boot time only, one CPU.
  */
 #include "errors.h"
 #include "lib.h"

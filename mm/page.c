@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Plinth's page pool: a few runs of physical memory, each with a bitmap in its own first pages (bit set = taken). The pool is
- * small (megabytes), so a search is a short loop over words.
+ * Plinth's page pool: a few runs of physical memory, each with a bitmap in its own first pages (bit
+ * set = taken). The pool is small (megabytes), so a search is a short loop over words.
  */
 #include "errors.h"
 #include "lib.h"
@@ -137,7 +137,9 @@ void *page_alloc(void)
 	return page_alloc_contig(1);
 }
 
-/* Gives the pages back; NULL, or the reason why they cannot be pages of the pool that are in use. */
+/*
+ * Gives the pages back; NULL, or the reason why they cannot be pages of the pool that are in use.
+ */
 static const char *release(hpa_t pa, u64 n)
 {
 	for (unsigned int i = 0; i < pool.runs; i++) {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Plinth's own page tables: identity, four levels, large pages where possible, nothing both writable and executable. APM vol.
- * 2 rev. 3.42, 5.3 and 5.6; SDM vol. 3 rev. 083, 4.5. The tables are not global; other CPUs load the same root, and whoever
- * takes rights away after they run must not count on their seeing it before they reload CR3.
+ * Plinth's own page tables: identity, four levels, large pages where possible, nothing both
+ * writable and executable. APM vol. 2 rev. 3.42, 5.3 and 5.6; SDM vol. 3 rev. 083, 4.5. The tables
+ * are not global; other CPUs load the same root, and whoever takes rights away after they run must
+ * not count on their seeing it before they reload CR3.
  */
 #include "errors.h"
 #include "lib.h"
@@ -95,8 +96,8 @@ static int split(u64 *entry, hpa_t va, unsigned int level)
 }
 
 /*
- * The entry that decides about va, at the given level or, where tables lie deeper or (with make unset) end earlier,
- * there; *level is updated.
+ * The entry that decides about va, at the given level or, where tables lie deeper or (with make
+ * unset) end earlier, there; *level is updated.
  */
 static u64 *walk(hpa_t va, unsigned int *level, bool make)
 {

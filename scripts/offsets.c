@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Offsets of structure fields for the assembly files. Compiled to assembly only; the Makefile turns each
- * "@@NAME value" line into a nasm %define. (In a string, because clang checks what it prints.)
+ * Offsets of structure fields for the assembly files. Compiled to assembly only; the Makefile turns
+ * each "@@NAME value" line into a nasm %define. (In a string, because clang checks what it prints.)
  */
 #include "cpu.h"
 #include "vcpu.h"

@@ -151,7 +151,7 @@ static void svm_vcpu_reset(struct vcpu *v)
 			INTERCEPT_XSETBV | INTERCEPT_RDPRU;
 	c->intercept5 = INTERCEPT_INVLPGB | INTERCEPT_INVLPGB_ILLEGAL | INTERCEPT_MCOMMIT |
 			INTERCEPT_TLBSYNC;
-	if (policy_cr4_hidden(UINT64_MAX))
+	if (policy_cr4_hidden(0))
 		c->intercept_cr |= INTERCEPT_CR_WRITE(4);
 	c->iopm_base = virt_to_phys(s->iopm);
 	c->msrpm_base = virt_to_phys(s->msrpm);

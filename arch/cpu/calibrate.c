@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Measures TSC and local APIC timer against a counter of known speed: the ACPI PM timer (ACPI 6.5, 4.8.3.3), or channel 2 of the 8254
- * (Intel 231164, mode 0; gate by port 61H).
+ * Measures TSC and local APIC timer against a counter of known speed: the ACPI PM timer (ACPI 6.5,
+ * 4.8.3.3), or channel 2 of the 8254 (Intel 231164, mode 0; gate by port 61H).
  */
 #include "calibrate.h"
 #include "errors.h"

@@ -2,8 +2,8 @@
 /*
  * The real consoles and the wire that joins the guest's UART to the real serial port.
  *
- * One lock guards the port, the screen, both rings and the log (printk.c). It is taken with interrupts off and knows its owner,
- * so that an NMI inside it does not wait for itself.
+ * One lock guards the port, the screen, both rings and the log (printk.c). It is taken with
+ * interrupts off and knows its owner, so that an NMI inside it does not wait for itself.
  */
 #include "console.h"
 #include "cpu.h"
@@ -99,7 +99,10 @@ static void raise(enum console_event event)
 	__atomic_fetch_or(&con.events, (u32)event, __ATOMIC_RELAXED);
 }
 
-/* The transmitter interrupts only while there is something to send, the receiver while there is room. */
+/*
+ * The transmitter interrupts only while there is something to send, the receiver while there is
+ * room.
+ */
 static void update_irqs(void)
 {
 	if (con.irq && con.serial.base != 0)
@@ -168,7 +171,10 @@ static void write_sync(const char *text, size_t len)
 	}
 }
 
-/* Own lines between the guest's bytes: each begins on a line of its own, and goes whole or not at all. */
+/*
+ * Own lines between the guest's bytes: each begins on a line of its own, and goes whole or not at
+ * all.
+ */
 static void write_wire(const char *text, size_t len)
 {
 	u32 need = 2;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The processor's protections for Plinth's own page tables and mode: SDM vol. 3 rev. 083, 4.6 (access rights), 2.5 (CR4); machine
- * checks are let through to their handler (SDM vol. 3, 16.7).
+ * The processor's protections for Plinth's own page tables and mode: SDM vol. 3 rev. 083, 4.6
+ * (access rights), 2.5 (CR4); machine checks are let through to their handler (SDM vol. 3, 16.7).
  */
 #include "cpu.h"
 #include "msr.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The machine's real I/O APICs: Intel 82093AA data sheet (290566), section 3; ISA interrupts follow the MADT's overrides (ACPI 6.5,
- * 5.2.12.5).
+ * The machine's real I/O APICs: Intel 82093AA data sheet (290566), section 3; ISA interrupts follow
+ * the MADT's overrides (ACPI 6.5, 5.2.12.5).
  */
 #include "acpi.h"
 #include "cpu.h"
@@ -85,7 +85,10 @@ int host_ioapic_init(const struct acpi_info *acpi)
 	return ioapics != 0 ? 0 : -ENODEV;
 }
 
-/* Where an ISA interrupt arrives. ISA is edge-triggered and active high unless an override says otherwise. */
+/*
+ * Where an ISA interrupt arrives. ISA is edge-triggered and active high unless an override says
+ * otherwise.
+ */
 static const struct ioapic_host *find_pin(unsigned int isa_irq, u32 *pin, u32 *mode)
 {
 	u32 gsi = isa_irq;

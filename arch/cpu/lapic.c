@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The real processor's local APIC, and the 8259 pair put out of the way: SDM vol. 3 rev. 083, chapter 11; Intel 8259A data sheet
- * (231468), "Initialization Command Words".
+ * The real processor's local APIC, and the 8259 pair put out of the way: SDM vol. 3 rev. 083,
+ * chapter 11; Intel 8259A data sheet (231468), "Initialization Command Words".
  */
 #include "lapic.h"
 #include "cpu.h"
@@ -36,7 +36,9 @@ enum pic {
 
 struct lapic host_lapic;
 
-/* Masked, and pointed at vectors of their own: a spurious interrupt comes even from a masked one. */
+/*
+ * Masked, and pointed at vectors of their own: a spurious interrupt comes even from a masked one.
+ */
 static void mask_8259s(void)
 {
 	outb(PIC1_DATA, PIC_ALL_MASKED);

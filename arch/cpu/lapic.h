@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Registers of the real processor's local APIC, for lapic.c and time.c: SDM vol. 3 rev. 083, table 11-1 and 11.12.1.2. An x2APIC
- * register is MSR 0x800 + offset / 16.
+ * Registers of the real processor's local APIC, for lapic.c and time.c: SDM vol. 3 rev. 083, table
+ * 11-1 and 11.12.1.2. An x2APIC register is MSR 0x800 + offset / 16.
  */
 #ifndef PLINTH_ARCH_LAPIC_H
 #define PLINTH_ARCH_LAPIC_H

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The end of Plinth itself: the cause, the registers, a backtrace by frame pointers, and a defined stop.
+ * The end of Plinth itself: the cause, the registers, a backtrace by frame pointers, and a defined
+ * stop.
  */
 #include "panic.h"
 #include "console.h"
@@ -61,7 +62,9 @@ static void print_address(const char *what, u64 address)
 		pr_err("%s %016llx", what, (unsigned long long)address);
 }
 
-/* Every frame is checked to lie in a known stack, and higher than the last one or in another stack. */
+/*
+ * Every frame is checked to lie in a known stack, and higher than the last one or in another stack.
+ */
 static void backtrace(u64 frame)
 {
 	const struct cpu_stack *stack = NULL;
@@ -80,7 +83,10 @@ static void backtrace(u64 frame)
 			return;
 		}
 		f = (const struct stack_frame *)(uintptr_t)frame;
-		/* The call is before the return address: a call at a function's end stays in that function. */
+		/*
+		 * The call is before the return address: a call at a function's end stays in that
+		 * function.
+		 */
 		if (f->return_address != 0 && f->return_address != printed) {
 			print_address("  from", f->return_address - 1);
 			printed = f->return_address; /* a recursion is one line */
@@ -121,7 +127,9 @@ static __noreturn void die(const struct trap_frame *f, const char *fmt, va_list 
 	irq_disable();
 	if (!__atomic_compare_exchange_n(&panicking, &nobody, c->id + 1, false, __ATOMIC_ACQ_REL,
 					 __ATOMIC_ACQUIRE)) {
-		/* A fault while this CPU panics: say where, once, and stop. Other CPUs just stop. */
+		/*
+		 * A fault while this CPU panics: say where, once, and stop. Other CPUs just stop.
+		 */
 		if (nobody == c->id + 1) {
 			__atomic_store_n(&panicking, UINT32_MAX, __ATOMIC_RELEASE);
 			if (f)

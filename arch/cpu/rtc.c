@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Wall-clock time from the machine's battery clock: MC146818A data sheet (Motorola ADI856R2), registers 0 to 9, A and B.
+ * Wall-clock time from the machine's battery clock: MC146818A data sheet (Motorola ADI856R2),
+ * registers 0 to 9, A and B.
  */
 #include "irqflags.h"
 #include "spinlock.h"
@@ -153,7 +154,10 @@ u64 wallclock_ns(void)
 	spin_lock(&lock);
 	if (!started) {
 		wait_update();
-		/* Somewhere in this second; the middle is wrong by half a second at most until the next calls. */
+		/*
+		 * Somewhere in this second; the middle is wrong by half a second at most until the
+		 * next calls.
+		 */
 		offset = read_seconds() * NSEC_PER_SEC + NSEC_PER_SEC / 2 - time_now();
 		started = true;
 	}

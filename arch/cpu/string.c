@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * The memory and string functions of C17 7.24 that the image uses; the compiler itself calls the mem*() ones. Bulk goes by
- * REP MOVSQ/STOSQ: processors with fast strings treat it as well as the byte form, and where each iteration is
- * counted it is an eighth.
+ * The memory and string functions of C17 7.24 that the image uses; the compiler itself calls the
+ * mem*() ones. Bulk goes by REP MOVSQ/STOSQ: processors with fast strings treat it as well as the
+ * byte form, and where each iteration is counted it is an eighth.
  */
 #include "lib.h"
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Per-CPU descriptor tables and stacks: GDT, TSS with interrupt stacks, the IDT that all CPUs share. APM vol. 2 rev. 3.42, 4.7 and 4.8
- * (descriptors), 8.9.4 (interrupt stack table), 12.2.5 (64-bit TSS).
+ * Per-CPU descriptor tables and stacks: GDT, TSS with interrupt stacks, the IDT that all CPUs
+ * share. APM vol. 2 rev. 3.42, 4.7 and 4.8 (descriptors), 8.9.4 (interrupt stack table), 12.2.5
+ * (64-bit TSS).
  */
 #include "cpu.h"
 #include "errors.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The one clock, from the TSC, and the one-shot host timer: SDM vol. 3 rev. 083, 18.17 (TSC), 11.5.4 (APIC timer), 11.5.4.1
- * (TSC-deadline mode).
+ * The one clock, from the TSC, and the one-shot host timer: SDM vol. 3 rev. 083, 18.17 (TSC),
+ * 11.5.4 (APIC timer), 11.5.4.1 (TSC-deadline mode).
  */
 #include "time.h"
 #include "calibrate.h"
@@ -13,7 +13,9 @@
 #define LEAF_FEATURES	     1
 #define FEATURE_TSC_DEADLINE BIT(24) /* ECX */
 #define LEAF_TSC_CRYSTAL     0x15
-/* The clock that CPUID tells is believed where the measured one is this near: one part in so many. */
+/*
+ * The clock that CPUID tells is believed where the measured one is this near: one part in so many.
+ */
 #define CPUID_TOLERANCE	     100
 #define NS_SHIFT	     48
 #define COUNT_SHIFT	     32

@@ -1,7 +1,7 @@
 ; SPDX-License-Identifier: MIT
 ;
-; The entries of all 256 vectors: they bring the stack into the form of struct trap_frame and call trap_dispatch(). APM vol. 2
-; rev. 3.42, 8.9.3 "Interrupt Stack Frame".
+; The entries of all 256 vectors: they bring the stack into the form of struct trap_frame and call
+; trap_dispatch(). APM vol. 2 rev. 3.42, 8.9.3 "Interrupt Stack Frame".
 
 %include "offsets.inc"
 
@@ -10,7 +10,7 @@ extern trap_dispatch
 STUB_SIZE	equ 16
 VECTORS		equ 256
 
-; Vectors that push an error code: APM vol. 2 8.2 (#DF, #TS, #NP, #SS, #GP, #PF, #AC, #CP, #VC, #SX).
+; Vectors that push an error code (APM vol. 2 8.2): #DF #TS #NP #SS #GP #PF #AC #CP #VC #SX.
 %define HAS_ERROR(v) (v = 8 || (v >= 10 && v <= 14) || v = 17 || v = 21 || v = 29 || v = 30)
 
 section .text

@@ -94,7 +94,10 @@ static __noreturn void unhandled_exception(const struct trap_frame *f)
 
 	if (name == NULL)
 		name = "reserved exception";
-	/* A push into a guard page is a #PF that cannot be delivered either: #DF, with CR2 left behind. */
+	/*
+	 * A push into a guard page is a #PF that cannot be delivered either: #DF, with CR2 left
+	 * behind.
+	 */
 	if ((f->vector == VEC_PF || f->vector == VEC_DF) && s && cr2 < s->low)
 		panic_trap(f, "%s: overflow of the %s stack at %#llx", name, s->name,
 			   (unsigned long long)cr2);
@@ -129,7 +132,10 @@ static void interrupt(struct trap_frame *f)
 	if (f->vector == HOST_VEC_SPURIOUS)
 		return; /* SDM vol. 3 11.9: no EOI */
 	if (f->vector < HOST_VEC_PIC_SPURIOUS + PIC_VECTORS) {
-		/* Only a spurious one can come from a masked 8259; the master has a spurious IRQ 15 in service. */
+		/*
+		 * Only a spurious one can come from a masked 8259; the master has a spurious IRQ 15
+		 * in service.
+		 */
 		if (f->vector == PIC_SPURIOUS_SLAVE)
 			outb(PIC_MASTER_COMMAND, PIC_EOI);
 		return;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * The VGA text screen in mode 3, as the firmware left it: 80x25 cells at 0xB8000 of character and attribute; cursor address in
- * CRT controller registers 0EH and 0FH (IBM VGA Technical Reference, "CRT Controller Registers").
+ * The VGA text screen in mode 3, as the firmware left it: 80x25 cells at 0xB8000 of character and
+ * attribute; cursor address in CRT controller registers 0EH and 0FH (IBM VGA Technical Reference,
+ * "CRT Controller Registers").
  */
 #include "vga.h"
 #include "lib.h"

@@ -104,7 +104,7 @@ u64 guest_phys_read(struct vcpu *v, gpa_t gpa, unsigned int size)
 	if (!lapic) {
 		const void *p = guest_ram(&v->vm->gpmap, gpa, GP_READ, &hint);
 
-		if (p && PAGE_OFFSET(gpa) + size <= PAGE_SIZE)
+		if (p && (size & (size - 1)) == 0 && PAGE_OFFSET(gpa) + size <= PAGE_SIZE)
 			return load(p, size);
 	}
 	for (unsigned int done = 0, n; done < size; done += n) {
@@ -132,7 +132,7 @@ void guest_phys_write(struct vcpu *v, gpa_t gpa, unsigned int size, u64 value)
 	} else {
 		void *p = guest_ram(&v->vm->gpmap, gpa, GP_WRITE, &hint);
 
-		if (p && PAGE_OFFSET(gpa) + size <= PAGE_SIZE) {
+		if (p && (size & (size - 1)) == 0 && PAGE_OFFSET(gpa) + size <= PAGE_SIZE) {
 			store(p, size, value);
 			return;
 		}

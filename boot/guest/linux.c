@@ -167,7 +167,7 @@ struct layout {
 
 static u64 mib_up(u64 bytes)
 {
-	return (bytes + MIB(1) - 1) / MIB(1);
+	return bytes / MIB(1) + (bytes % MIB(1) != 0);
 }
 
 /* --- the image ------------------------------------------------------------------------------ */

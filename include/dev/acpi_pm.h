@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ACPI power-management registers (dev/acpi_pm.c) at 600: PM1 event and control, PM timer; SMI command port B2.
- * ACPI 6.4 4.8; layout of the 82371AB (PIIX4). Under the board's lock.
+ * ACPI power-management registers (dev/acpi_pm.c) at 600: PM1 event and control, PM timer; SMI
+ * command port B2. ACPI 6.4 4.8; layout of the 82371AB (PIIX4). Under the board's lock.
  */
 #ifndef PLINTH_DEV_ACPI_PM_H
 #define PLINTH_DEV_ACPI_PM_H
@@ -14,7 +14,7 @@
 #define PM1_EVT		0x600 /* status, enable: 4 bytes */
 #define PM1_CNT		0x604 /* 2 bytes */
 #define PM_TMR		0x608 /* 4 bytes, 24-bit counter */
-#define PM_LEN		0x40 /* the block that the 82371AB decodes; ours ends with the timer */
+#define PM_LEN		0x0c  /* the 82371AB decodes 64 bytes; ours end with the timer */
 #define PM_TIMER_HZ	3579545ULL
 #define PM_SMI_CMD	0xb2
 #define PM_ACPI_ENABLE	0xf1
@@ -24,6 +24,8 @@
 
 struct acpi_pm {
 	u16 status, enable, control;
+	u8 apm[2];	    /* what was last written to the SMI command port and the next one */
+	u64 half_seen;	    /* half turns of the timer that the status knows of */
 	struct timer timer; /* timer carry */
 	struct timer_queue *queue;
 	struct irq_line sci;
@@ -34,7 +36,8 @@ struct acpi_pm {
 	void *ctx;
 };
 
-void acpi_pm_init(struct acpi_pm *p, struct timer_queue *q, struct irq_line sci, void (*power_off)(void *ctx), void *ctx);
+void acpi_pm_init(struct acpi_pm *p, struct timer_queue *q, struct irq_line sci,
+		  void (*power_off)(void *ctx), void *ctx);
 void acpi_pm_reset(struct acpi_pm *p);
 void acpi_pm_power_button(struct acpi_pm *p);
 /* At PM_BASE, with the SMI command port. */

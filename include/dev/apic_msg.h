@@ -44,7 +44,10 @@ struct apic_bus {
 	unsigned int n;
 };
 
-/* Delivers to every LAPIC that the message names; src is the sender (or NULL: IOAPIC). Any CPU. Returns true when any accepted. */
+/*
+ * Delivers to every LAPIC that the message names; src is the sender (or NULL: IOAPIC). Any
+ * CPU, but with src its own. Returns true when any accepted.
+ */
 bool apic_bus_send(struct apic_bus *bus, struct lapic *src, const struct apic_msg *msg);
 
 #endif

@@ -99,11 +99,11 @@ enum lapic_timer_mode {
 struct lapic;
 
 /*
- * What a LAPIC needs from its vCPU and board. eoi_broadcast, extint_pending, guest_tsc, tsc_to_ns and tpr_changed
- * are called on the own CPU, the others on any and perhaps under the board's lock (which they must not take;
- * eoi_broadcast takes it and extint_pending need not). smi, eoi_broadcast and tpr_changed may be NULL.
- * What a LAPIC accepts while its own CPU works on it (timer, self-IPI, local error, lower TPR) makes no kick:
- * the run loop asks lapic_pending() before each entry anyway.
+ * What a LAPIC needs from its vCPU and board. eoi_broadcast, extint_pending, guest_tsc, tsc_to_ns
+ * and tpr_changed are called on the own CPU; the others on any, perhaps under the board's lock,
+ * which they must not take (eoi_broadcast takes it, extint_pending need not). smi, eoi_broadcast and
+ * tpr_changed may be NULL. What a LAPIC accepts while its own CPU works on it (timer, self-IPI,
+ * error, lower TPR) makes no kick: the run loop asks lapic_pending() before each entry anyway.
  */
 struct lapic_ops {
 	void (*kick)(void *ctx); /* look for pending interrupts before the next entry */
@@ -159,7 +159,7 @@ struct lapic {
 	void *ctx;
 };
 
-/* Also enters it into bus (once). */
+/* The caller enters it into the bus. */
 void lapic_create(struct lapic *l, u32 id, bool bsp, struct timer_queue *q, struct apic_bus *bus,
 		  const struct lapic_ops *ops, void *ctx);
 void lapic_reset(struct lapic *l);	/* power-up */
@@ -173,7 +173,8 @@ static inline bool lapic_claims(const struct lapic *l, u64 gpa)
 }
 
 /*
- * xAPIC page: 4-byte accesses at multiples of 16 are defined; others read 0 / are ignored, as on real parts.
+ * xAPIC page: 4-byte accesses at multiples of 16 are defined; others read 0 / are ignored, as on
+ * real parts.
  */
 u32 lapic_mmio_read(struct lapic *l, u32 offset, unsigned int size);
 void lapic_mmio_write(struct lapic *l, u32 offset, unsigned int size, u32 value);
@@ -192,8 +193,9 @@ void lapic_set_cr8(struct lapic *l, u8 cr8);
 int lapic_pending_slow(struct lapic *l, bool *masked_by_tpr);
 
 /*
- * The vector that would be delivered now (IRR above PPR; or ExtINT: LAPIC_EXTINT), or -1. *masked_by_tpr tells that
- * one waits only for a lower TPR (then the backend must report TPR writes). Cheap when nothing is pending.
+ * The vector that would be delivered now (IRR above PPR; or ExtINT: LAPIC_EXTINT), or -1.
+ * *masked_by_tpr tells that one waits only for a lower TPR (then the backend must report TPR
+ * writes). Cheap when nothing is pending.
  */
 #define LAPIC_EXTINT 256
 static inline int lapic_pending(struct lapic *l, bool *masked_by_tpr)
@@ -212,13 +214,13 @@ void lapic_ack(struct lapic *l, u8 vector);
 void lapic_post(struct lapic *l, u8 vector, bool level);
 /* True when a message addresses this LAPIC. Any CPU. */
 bool lapic_matches(const struct lapic *l, const struct lapic *src, const struct apic_msg *msg);
-/* LINT pins from the board: LINT0 is INTR of the 8259 (level), LINT1 a pulse of NMI. Any CPU, one at a time. */
+/* LINT pins: LINT0 is INTR of the 8259 (level), LINT1 a pulse of NMI. Any CPU, one at a time. */
 void lapic_set_lint0(struct lapic *l, bool level);
 void lapic_lint1_nmi(struct lapic *l);
 /* The guest's TSC jumped (TSC, TSC_ADJUST written): its deadline is elsewhere now. */
 void lapic_tsc_changed(struct lapic *l);
 
-/* --- between lapic.c, lapic_timer.c and apic_bus.c --------------------------------------------- */
+/* --- between lapic.c, lapic_timer.c and apic_bus.c -------------------------------------------- */
 
 /* Accepts an interrupt on the own CPU; false when it cannot. */
 bool lapic_accept(struct lapic *l, u8 vector, bool level);

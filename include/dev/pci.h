@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * PCI configuration mechanism 1 (dev/pci.c), ports CF8-CFF, and the functions of an i440FX/PIIX board: 82441FX host bridge (0:0.0),
- * 82371SB ISA bridge (0:1.0), 82371AB power management (0:1.3). PCI Local Bus 3.0 3.2.2.3. Port CF9 lies inside CF8-CFB
- * but belongs to the reset control: PCI takes dwords only there. Under the board's lock.
+ * PCI configuration mechanism 1 (dev/pci.c), ports CF8-CFF, and the functions of an i440FX/PIIX
+ * board: 82441FX host bridge (0:0.0), 82371SB ISA bridge (0:1.0), 82371AB power management (0:1.3).
+ * PCI Local Bus 3.0 3.2.2.3. Port CF9 lies inside CF8-CFB but belongs to the reset control: PCI
+ * takes dwords only there. Under the board's lock.
  */
 #ifndef PLINTH_DEV_PCI_H
 #define PLINTH_DEV_PCI_H
@@ -19,7 +20,7 @@
 struct pci_function {
 	u8 devfn;
 	u8 config[256];
-	u8 writable[256]; /* bits that the guest may change */
+	u8 writable[256];  /* bits that the guest may change */
 	u8 clearable[256]; /* bits that a written 1 clears */
 };
 
@@ -27,7 +28,8 @@ struct pci {
 	u32 address; /* CF8 */
 	struct pci_function f[PCI_FUNCTIONS];
 	unsigned int n;
-	void (*pm_changed)(void *ctx); /* PM_BASE or its enable bit of PCI_PM were written; NULL: nobody cares */
+	/* The base of PCI_PM's registers or its enable bit changed; NULL: nobody cares. */
+	void (*pm_changed)(void *ctx);
 	void *ctx;
 };
 

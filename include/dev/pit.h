@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * 8254 programmable interval timer (dev/pit.c), ports 40-43, and port 61 (NMI status and control, speaker gate).
- * Intel 8254 data sheet (231164-005). Under the board's lock.
+ * 8254 programmable interval timer (dev/pit.c), ports 40-43, and port 61 (NMI status and control,
+ * speaker gate). Intel 8254 data sheet (231164-005). Under the board's lock.
  */
 #ifndef PLINTH_DEV_PIT_H
 #define PLINTH_DEV_PIT_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reset and exit ports (dev/reset.c): 92 (fast A20 and reset), CF9 (reset control), F4 (debug exit, only when
- * asked for), 80 (POST code). 82371AB data sheet 4.2.6. Under the board's lock.
+ * Reset and exit ports (dev/reset.c): 92 (fast A20 and reset), CF9 (reset control), F4 (debug exit,
+ * only when asked for), 80 (POST code). 82371AB data sheet 4.2.6. Under the board's lock.
  */
 #ifndef PLINTH_DEV_RESET_H
 #define PLINTH_DEV_RESET_H

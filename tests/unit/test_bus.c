@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The bus: ownership, splitting, ranges of different widths over one another, the count of what nobody claims.
+ * The bus: ownership, splitting, ranges of different widths over one another, the count of what
+ * nobody claims.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -171,6 +172,14 @@ static void test_widths(void **state)
 		assert_int_equal(a.n, 1);
 		assert_int_equal(b.n, 1);
 		assert_int_equal(bus_add_port(&bus, 0xcfa, 1, &dword_ops, &c), -EBUSY);
+		/* The same where the ranges begin at one port. */
+		if (order)
+			assert_int_equal(bus_add_port(&bus, 0x500, 1, &byte_ops, &b), 0);
+		assert_int_equal(bus_add_port(&bus, 0x500, 4, &only_dword_ops, &a), 0);
+		if (!order)
+			assert_int_equal(bus_add_port(&bus, 0x500, 1, &byte_ops, &b), 0);
+		assert_int_equal(bus_port_read(&bus, 0x500, 4), 0x13121110);
+		assert_int_equal(bus_port_read(&bus, 0x500, 1), 0x20);
 		/* Without the one the other remains. */
 		assert_int_equal(bus_remove_port(&bus, 0xcf8, 4), 0);
 		assert_int_equal(bus_port_read(&bus, 0xcf9, 1), 0x20);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The guest-physical map (mm/gpmap.c), with an entry format like NPT's, with 1 GiB and with 2 MiB as the largest leaf, and one
- * like EPT's.
+ * The guest-physical map (mm/gpmap.c), with an entry format like NPT's, with 1 GiB and with 2 MiB
+ * as the largest leaf, and one like EPT's.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -148,7 +148,10 @@ static void test_levels(void **state)
 	expect_leaf(GIB(6), 1, GIB(14));
 	expect_leaf(GIB(6) + MIB(512) - 1, 1, GIB(14) + MIB(512) - 1);
 	expect_nothing(GIB(6) + MIB(512));
-	/* Root, one of 1 GiB entries, of 2 MiB entries for 0 and 6 GiB, of 4 KiB for the first 2 MiB. */
+	/*
+	 * Root, one of 1 GiB entries, of 2 MiB entries for 0 and 6 GiB, of 4 KiB for the first 2
+	 * MiB.
+	 */
 	assert_int_equal(m.table_pages, 5);
 	assert_int_equal(pages_used, 5);
 
@@ -211,13 +214,13 @@ static void test_refused(void **state)
 		{ 0x1000, 0, 0, RWX },
 		{ 0x1000, 0, 0x1000, 0 },
 		{ 0x1000, 0, 0x1000, GP_WRITE },
-		{ MIB(4), 0, 0x1000, RWX },		   /* the same */
-		{ MIB(4) - 0x1000, 0, 0x2000, RWX },	   /* over its start */
-		{ MIB(6) - 0x1000, 0, 0x2000, RWX },	   /* over its end */
-		{ MIB(2), 0, MIB(8), RWX },		   /* around */
-		{ MIB(5), 0, 0x1000, RWX },		   /* inside */
-		{ 0, 0, GIB(1), RWX },			   /* over all */
-		{ BIT64(48), 0, 0x1000, RWX },		   /* beyond the tables */
+		{ MIB(4), 0, 0x1000, RWX },	     /* the same */
+		{ MIB(4) - 0x1000, 0, 0x2000, RWX }, /* over its start */
+		{ MIB(6) - 0x1000, 0, 0x2000, RWX }, /* over its end */
+		{ MIB(2), 0, MIB(8), RWX },	     /* around */
+		{ MIB(5), 0, 0x1000, RWX },	     /* inside */
+		{ 0, 0, GIB(1), RWX },		     /* over all */
+		{ BIT64(48), 0, 0x1000, RWX },	     /* beyond the tables */
 		{ BIT64(48) - 0x1000, 0, 0x2000, RWX },
 		{ 0x1000, BIT64(52), 0x1000, RWX },
 		{ 0x1000, BIT64(52) - 0x1000, 0x2000, RWX },
@@ -230,7 +233,8 @@ static void test_refused(void **state)
 	assert_int_equal(gpmap_add(&m, MIB(4), GIB(1), MIB(2), RWX, MEMTYPE_WB), 0);
 	before = m;
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
-		if (gpmap_add(&m, bad[i].gpa, bad[i].hpa, bad[i].len, bad[i].prot, MEMTYPE_WB) != -EINVAL)
+		if (gpmap_add(&m, bad[i].gpa, bad[i].hpa, bad[i].len, bad[i].prot, MEMTYPE_WB) !=
+		    -EINVAL)
 			fail_msg("case %zu was not refused", i);
 		assert_memory_equal(&m, &before, sizeof(m));
 	}
@@ -261,7 +265,8 @@ static void test_extents(void **state)
 	assert_int_equal(m.n, 3);
 	/* Full: only what joins goes in. */
 	for (u64 i = m.n; i < GPMAP_EXTENTS_MAX; i++)
-		assert_int_equal(gpmap_add(&m, GIB(1) + i * 0x2000, GIB(4), 0x1000, RWX, MEMTYPE_WB), 0);
+		assert_int_equal(
+			gpmap_add(&m, GIB(1) + i * 0x2000, GIB(4), 0x1000, RWX, MEMTYPE_WB), 0);
 	assert_int_equal(m.n, GPMAP_EXTENTS_MAX);
 	assert_int_equal(gpmap_add(&m, GIB(2), GIB(5), 0x1000, RWX, MEMTYPE_WB), -ENOSPC);
 	expect_nothing(GIB(2));
@@ -346,7 +351,8 @@ static void test_out_of_memory(void **state)
 			assert_int_equal(m.n, 1);
 			pages_allowed = TABLE_PAGES;
 			assert_int_equal(
-				gpmap_add(&m, gpa, GIB(12) - MIB(4) - 0x3000, len, RWX, MEMTYPE_WB), 0);
+				gpmap_add(&m, gpa, GIB(12) - MIB(4) - 0x3000, len, RWX, MEMTYPE_WB),
+				0);
 		} else {
 			assert_int_equal(allowed, 5);
 			return;
@@ -424,10 +430,10 @@ static void test_random(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_init),	    cmocka_unit_test(test_levels),
-		cmocka_unit_test(test_congruence),  cmocka_unit_test(test_format),
-		cmocka_unit_test(test_refused),	    cmocka_unit_test(test_extents),
-		cmocka_unit_test(test_ptr),	    cmocka_unit_test(test_copy),
+		cmocka_unit_test(test_init),	      cmocka_unit_test(test_levels),
+		cmocka_unit_test(test_congruence),    cmocka_unit_test(test_format),
+		cmocka_unit_test(test_refused),	      cmocka_unit_test(test_extents),
+		cmocka_unit_test(test_ptr),	      cmocka_unit_test(test_copy),
 		cmocka_unit_test(test_out_of_memory), cmocka_unit_test(test_left_over_table),
 		cmocka_unit_test(test_random),
 	};

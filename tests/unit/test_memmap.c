@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The memory map (mm/memmap.c): hand-made odd maps, and random ones against an array with one byte a page.
+ * The memory map (mm/memmap.c): hand-made odd maps, and random ones against an array with one byte
+ * a page.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -254,9 +255,9 @@ static void compare_find(const struct memmap *m)
 
 static void test_random(void **state)
 {
-	static const enum mem_type types[] = { MEM_RAM,	     MEM_ACPI_RECLAIM, MEM_ACPI_NVS,
-					       MEM_BAD,	     MEM_RESERVED,     MEM_MODULE,
-					       MEM_PLINTH,   MEM_GUEST };
+	static const enum mem_type types[] = { MEM_RAM,	   MEM_ACPI_RECLAIM, MEM_ACPI_NVS,
+					       MEM_BAD,	   MEM_RESERVED,     MEM_MODULE,
+					       MEM_PLINTH, MEM_GUEST };
 	static struct memmap m, before;
 	static u8 saved[PAGES];
 	unsigned int full = 0;
@@ -283,8 +284,8 @@ static void test_random(void **state)
 			before = m;
 			memcpy(saved, oracle, sizeof(oracle));
 			oracle_apply(start, len, type, reserve);
-			rc = reserve ? memmap_reserve(&m, start, len, type) :
-					     memmap_add(&m, start, len, type);
+			rc = reserve ? memmap_reserve(&m, start, len, type)
+				     : memmap_add(&m, start, len, type);
 			if (oracle_regions() > MEMMAP_MAX) {
 				assert_int_equal(rc, -ENOSPC);
 				assert_memory_equal(&m, &before, sizeof(m));
@@ -304,8 +305,8 @@ static void test_random(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_cases), cmocka_unit_test(test_empty),
-		cmocka_unit_test(test_full),  cmocka_unit_test(test_find),
+		cmocka_unit_test(test_cases),  cmocka_unit_test(test_empty),
+		cmocka_unit_test(test_full),   cmocka_unit_test(test_find),
 		cmocka_unit_test(test_totals), cmocka_unit_test(test_random),
 	};
 

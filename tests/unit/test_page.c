@@ -136,13 +136,13 @@ static void test_bad_free(void **state)
 	assert_non_null(a);
 	page_free(NULL, 1);
 	assert_true(free_panics(a + 1, 1));
-	assert_true(free_panics(arena, 1));				/* a bitmap */
-	assert_true(free_panics(arena + 105 * PAGE_SIZE, 1));		/* between runs */
-	assert_true(free_panics(arena + 1000 * PAGE_SIZE, 1));		/* behind them */
-	assert_true(free_panics(a, 5));					/* one too many */
-	assert_true(free_panics(arena + 175 * PAGE_SIZE, 2));		/* over a run's end */
+	assert_true(free_panics(arena, 1));		       /* a bitmap */
+	assert_true(free_panics(arena + 105 * PAGE_SIZE, 1));  /* between runs */
+	assert_true(free_panics(arena + 1000 * PAGE_SIZE, 1)); /* behind them */
+	assert_true(free_panics(a, 5));			       /* one too many */
+	assert_true(free_panics(arena + 175 * PAGE_SIZE, 2));  /* over a run's end */
 	assert_true(free_panics(a, UINT32_MAX));
-	assert_int_equal(page_pool_free(), 160 * PAGE_SIZE);		/* nothing was freed */
+	assert_int_equal(page_pool_free(), 160 * PAGE_SIZE); /* nothing was freed */
 	assert_false(free_panics(a, 4));
 	assert_true(free_panics(a, 4));
 	assert_int_equal(page_pool_free(), 164 * PAGE_SIZE);

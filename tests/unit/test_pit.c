@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * 8254 against its data sheet: the figures of the six modes clock by clock, latches, read-back, BCD, gate, and IRQ0's edges.
+ * 8254 against its data sheet: the figures of the six modes clock by clock, latches, read-back,
+ * BCD, gate, and IRQ0's edges.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -93,9 +94,9 @@ static u32 count2(bool both)
 }
 
 /*
- * The figures of the sheet, on channel 2, low byte only. `counts` and `out` say what is seen after each pulse, from the
- * one right after the count was written. '^', 'v': the gate changes before this pulse; digits: a new count is
- * written before this pulse; '.': nothing.
+ * The figures of the sheet, on channel 2, low byte only. `counts` and `out` say what is seen after
+ * each pulse, from the one right after the count was written. '^', 'v': the gate changes before
+ * this pulse; digits: a new count is written before this pulse; '.': nothing.
  */
 static const struct figure {
 	const char *name;

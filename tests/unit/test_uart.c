@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * 16550A against the PC16550D data sheet: each case is a script of register accesses with the expected answers.
+ * 16550A against the PC16550D data sheet: each case is a script of register accesses with the
+ * expected answers.
  */
 #include <stdarg.h>
 #include <stddef.h>

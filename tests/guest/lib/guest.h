@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a guest test has to hand: a console, TAP results, interrupt handlers, and an end. Runs bare in an emulator and inside
+ * Plinth alike.
+ */
+#ifndef PLINTH_GUEST_TEST_H
+#define PLINTH_GUEST_TEST_H
+
+#include "msr.h"
+#include "types.h"
+#include "x86.h"
+
+#include <stdarg.h>
+
+#define GUEST_CS   0x08
+#define GUEST_DS   0x10
+#define GUEST_CS32 0x18
+
+/* What the stubs push. */
+struct regs {
+	u64 r15, r14, r13, r12, r11, r10, r9, r8, rdi, rsi, rbp, rbx, rdx, rcx, rax;
+	u64 vector, error, rip, cs, rflags, rsp, ss;
+};
+
+/* The test program. Its return ends the machine. */
+void guest_main(void);
+
+/* Set by the start code. */
+extern u32 multiboot_magic, multiboot_info;
+extern bool under_plinth;
+
+void print(const char *fmt, ...) __printf(1, 2);
+
+/* --- TAP --------------------------------------------------------------------------------------- */
+
+void ok(bool passed, const char *name, ...) __printf(2, 3);
+void skip(const char *name, const char *why);
+/* ok() that shows both values when they differ. */
+void is(u64 got, u64 expected, const char *name, ...) __printf(3, 4);
+
+/* --- traps ------------------------------------------------------------------------------------- */
+
+typedef void (*trap_handler)(struct regs *r);
+/* NULL: an exception then ends the test with a "Bail out!". */
+void on_vector(u8 vector, trap_handler handler);
+/* How often the vector was taken since on_vector(). */
+extern volatile u32 taken[256];
+
+/*
+ * Runs an instruction that may fault: "TRY(asm statement with 1f-style labels not needed)". Vector of the exception it raised, or
+ * -1; the error code goes to try_error. Resumes at the statement after the macro.
+ */
+extern volatile u32 try_error;
+extern volatile u64 try_resume;
+extern volatile int try_vector;
+
+#define TRY(insn, ...)                                                                            \
+	({                                                                                        \
+		try_vector = -1;                                                                  \
+		__asm__ volatile("leaq 1f(%%rip), %%r11\n\tmovq %%r11, try_resume(%%rip)\n\t" insn \
+				 "\n1:"                                                           \
+				 : __VA_ARGS__                                                    \
+				 : "r11", "memory", "cc");                                       \
+		try_resume = 0;                                                                   \
+		try_vector;                                                                       \
+	})
+
+int try_rdmsr(u32 msr, u64 *value); /* vector or -1 */
+int try_wrmsr(u32 msr, u64 value);
+
+/* --- machine ------------------------------------------------------------------------------------ */
+
+#define LAPIC_PAGE  0xfee00000UL
+#define IOAPIC_PAGE 0xfec00000UL
+
+static inline u32 mmio_read32(u64 address)
+{
+	return *(volatile u32 *)address;
+}
+
+static inline void mmio_write32(u64 address, u32 value)
+{
+	*(volatile u32 *)address = value;
+}
+
+#define LAPIC_ID      0x020
+#define LAPIC_VERSION 0x030
+#define LAPIC_TPR     0x080
+#define LAPIC_PPR     0x0a0
+#define LAPIC_EOI     0x0b0
+#define LAPIC_SVR     0x0f0
+#define LAPIC_ESR     0x280
+#define LAPIC_ICR_LO  0x300
+#define LAPIC_ICR_HI  0x310
+#define LAPIC_LVT_TIMER 0x320
+#define LAPIC_LVT_LINT0 0x350
+#define LAPIC_LVT_LINT1 0x360
+#define LAPIC_TIMER_INIT 0x380
+#define LAPIC_TIMER_COUNT 0x390
+#define LAPIC_TIMER_DIVIDE 0x3e0
+
+static inline u32 lapic_read(u32 reg)
+{
+	return mmio_read32(LAPIC_PAGE + reg);
+}
+
+static inline void lapic_write(u32 reg, u32 value)
+{
+	mmio_write32(LAPIC_PAGE + reg, value);
+}
+
+/* Software-enables the LAPIC, masks both 8259s, leaves interrupts off. */
+void lapic_enable(void);
+
+/* Ends the run: 0xF4 debug exit, else ACPI power-off, else halt. */
+void finish(u32 status) __attribute__((noreturn));
+
+extern u64 page_tables[];
+
+#endif

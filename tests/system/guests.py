@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: MIT
+"""Runs the guests of tests/guest: Multiboot kernels that print TAP on COM1 and then end.
+
+Each runs on each emulated processor twice: bare, and as Plinth's guest. What passes bare must pass inside. A guest's
+end is a write of 0 to the debug exit port, or a power-off.
+"""
+import glob
+import os
+import subprocess
+
+import emulators
+import plinth
+
+DIRECTORY = os.path.join(plinth.BUILD, "tests", "guest")
+QEMU_TIMEOUT = 60
+BOCHS_TIMEOUT = 180
+# isa-debug-exit: status 2 * value + 1.
+ENDS = (0, 1, "power-off", "shutdown port", "ended", "plan done, still running")
+
+# What differs from the defaults, by guest: options (Plinth's), cmdline (the guest's), memory, timeout (a factor), only (places).
+PARTICULARS = {}
+
+PLACES = {
+    "qemu": None,
+    "bochs-ryzen": "ryzen",
+    "bochs-phenom": "phenom_8650_toliman",
+}
+
+
+def particular(guest, what, default):
+    return PARTICULARS.get(guest, {}).get(what, default)
+
+
+def run_qemu(log, guest, elf, bare):
+    memory = particular(guest, "memory", 512)
+    cmdline = particular(guest, "cmdline", "")
+    if bare:
+        how = {"kernel": elf, "append": cmdline}
+    else:
+        how = {"kernel": plinth.PLINTH, "modules": [(elf, cmdline)],
+               "append": f"{plinth.DEBUG_EXIT} {particular(guest, 'options', '')}".strip()}
+    with plinth.Qemu(log, memory=memory, **how) as machine:
+        return plinth.run_tap(machine, QEMU_TIMEOUT * particular(guest, "timeout", 1))
+
+
+def run_bochs(log, guest, elf, bare, model):
+    options = f"{plinth.DEBUG_EXIT} {particular(guest, 'options', '')}".strip()
+    name = f"guest-{guest}-{'bare' if bare else 'inside'}"
+    iso = plinth.image(name, [(elf, particular(guest, "cmdline", ""))], "" if bare else options, terminal="console", bare=bare)
+    with plinth.Bochs(log, iso, model, particular(guest, "memory", 512)) as machine:
+        return plinth.run_tap(machine, BOCHS_TIMEOUT * particular(guest, "timeout", 1))
+
+
+def run(log, guest, elf, bare, place):
+    """(Tap, end) of one run."""
+    model = PLACES[place]
+    if model:
+        return run_bochs(log, guest, elf, bare, model)
+    return run_qemu(log, guest, elf, bare)
+
+
+def judge(t, bare, inside, end):
+    """Compares the results test by test."""
+    expected = {}
+    for name, status in bare.results:
+        expected[name] = "FAIL" if "FAIL" in (status, expected.get(name)) else status
+    for name, status in inside.results:
+        if status == "FAIL" and expected.get(name) == "FAIL":
+            t.result("skip", name, "fails bare too")
+        elif status == "skip" and expected.get(name) == "ok":
+            t.result("FAIL", name, "passes bare, skipped inside")
+        else:
+            t.result(status, name, "inside" if status == "FAIL" else "")
+    missing = [name for name, _ in bare.results if name not in dict(inside.results)]
+    t.check("runs to its end", inside.complete() and not inside.bail and not missing and end in ENDS,
+            f"end: {end}; results: {len(inside.results)} of {inside.plan}; {inside.bail or ''} missing: {missing[:5]}")
+
+
+def one(place, guest, elf):
+    def test(t):
+        if not os.path.exists(plinth.PLINTH):
+            raise plinth.Failed(f"no {plinth.PLINTH}")
+        if PLACES[place] and not emulators.bochs_program():
+            raise plinth.Skip("no Bochs here")
+        bare, end = run(t.log + ".bare", guest, elf, True, place)
+        if not bare.complete() and not particular(guest, "inside_only", False):
+            raise plinth.Failed(f"bare, without Plinth: end: {end}; {len(bare.results)} results of {bare.plan}")
+        inside, end = run(t.log + ".inside", guest, elf, False, place)
+        judge(t, bare, inside, end)
+
+    return test
+
+
+def tests():
+    subprocess.run(["make", "-s", "-k", f"-j{os.cpu_count()}", "guests"], stdin=subprocess.DEVNULL)
+    found = []
+    for place in PLACES:
+        for elf in sorted(glob.glob(os.path.join(DIRECTORY, "*.elf"))):
+            guest = os.path.basename(elf)[:-len(".elf")]
+            if place in particular(guest, "only", PLACES):
+                found.append((f"guest/{guest} on {place}", one(place, guest, elf)))
+    return found

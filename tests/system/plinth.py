@@ -1,0 +1,318 @@
+# SPDX-License-Identifier: MIT
+"""The system tests' hands: machines to boot, and results to report.
+
+A test is a function test_NAME(t) in a test_*.py here; `t` is a Reporter. Every t.check() is one counted
+result; an exception fails the test where it stands.
+"""
+import json
+import os
+import pty
+import re
+import socket
+import subprocess
+import sys
+import threading
+import time
+import tty
+
+import pexpect
+import pexpect.fdpexpect
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(TOP, "scripts"))
+import emulators  # noqa: E402
+
+BUILD = os.environ.get("BUILD", "build")
+LOGS = os.path.join(BUILD, "test")
+PLINTH = os.path.join(BUILD, "plinth.elf")
+VMLINUZ = os.path.join(BUILD, "guest", "vmlinuz")
+INITRD = os.path.join(BUILD, "guest", "initrd.img")
+
+# Every time limit is stretched by this on a slow machine.
+SLOW = float(os.environ.get("SLOW", "1"))
+TYPING_DELAY = 0.02
+PROMPT = "plinth# "
+DEBUG_EXIT = f"debug-exit={emulators.DEBUG_EXIT_PORT:#x}"
+
+_images = threading.Lock()
+
+
+class Failed(Exception):
+    """What was waited for did not come."""
+
+
+class Skip(Exception):
+    """This machine cannot run the test; the text says why."""
+
+
+class Reporter:
+    """Collects and prints the results of one test."""
+
+    def __init__(self, name, results):
+        self.name = name
+        self.results = results
+        self.log = os.path.join(LOGS, re.sub(r"[^\w.-]+", "_", name))
+
+    def result(self, status, what, detail=""):
+        self.results.add(status, f"{self.name}: {what}", detail)
+
+    def check(self, what, good, detail=""):
+        self.result("ok" if good else "FAIL", what, "" if good else str(detail))
+        return good
+
+
+# --- machines ----------------------------------------------------------------------------------------
+
+
+class Machine:
+    """A running emulator with its serial port."""
+
+    def __init__(self, process, port, log):
+        self.process, self.port, self.log = process, port, log
+        port.delaybeforesend = None
+
+    def wait(self, what, seconds):
+        """pexpect's expect(); a port that was reset has ended."""
+        try:
+            self.port.expect(what, timeout=seconds)
+        except OSError:
+            raise pexpect.EOF("the port was reset") from None
+
+    def expect(self, what, timeout=30):
+        """Waits for a regular expression on the serial port; returns the match."""
+        try:
+            self.wait(what, timeout * SLOW)
+        except (pexpect.TIMEOUT, pexpect.EOF) as error:
+            kind = "the end" if isinstance(error, pexpect.EOF) else f"{timeout} s"
+            raise Failed(f"{what!r} did not come before {kind}; last: {self.tail()!r}") from None
+        return self.port.match
+
+    def tail(self):
+        text = self.port.before if isinstance(self.port.before, str) else self.port.buffer
+        return (text or "")[-300:]
+
+    def type(self, text):
+        """One character at a time, as a person does: a FIFO has 16 bytes."""
+        for character in text:
+            self.port.send(character)
+            time.sleep(TYPING_DELAY)
+
+    def command(self, line, timeout=30):
+        """Types a line at the shell's prompt; returns what it printed, up to the next prompt."""
+        self.type(line + "\r")
+        # The echo first, whatever the line editor puts into it.
+        self.expect(r"\n", timeout)
+        self.expect(PROMPT, timeout)
+        return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self.port.before).replace("\r", "").strip()
+
+    def listen(self):
+        """Takes in what comes, for a moment."""
+        try:
+            self.wait(pexpect.EOF, 0.1)
+        except (pexpect.TIMEOUT, pexpect.EOF):
+            pass
+
+    def end(self, timeout=30):
+        """Waits until the emulator ends by itself; returns its exit status."""
+        deadline = time.monotonic() + timeout * SLOW
+        while self.alive():
+            self.listen()
+            if time.monotonic() > deadline:
+                raise Failed(f"still running after {timeout} s; last: {self.tail()!r}")
+            time.sleep(0.02)
+        return self.status()
+
+    def alive(self):
+        return self.process.poll() is None
+
+    def status(self):
+        return self.process.returncode
+
+    def text(self):
+        """All that came from the serial port so far."""
+        with open(self.log, errors="replace") as file:
+            return file.read()
+
+    def close(self):
+        emulators.stop(self.process)
+        self.port.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+class Qemu(Machine):
+    """QEMU; the arguments are those of emulators.qemu()."""
+
+    def __init__(self, log, **arguments):
+        self.control = None
+        os.makedirs(os.path.dirname(log), exist_ok=True)
+        near, far = socket.socketpair()
+        control_near, control_far = socket.socketpair()
+        serial = ("-chardev", f"socket,id=com1,fd={far.fileno()}", "-serial", "chardev:com1",
+                  "-chardev", f"socket,id=qmp,fd={control_far.fileno()}", "-mon", "chardev=qmp,mode=control")
+        arguments.setdefault("debug_exit", True)
+        command = emulators.qemu(serial=serial, **arguments)
+        with open(log + ".stderr", "w") as stderr:
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr,
+                                       pass_fds=(far.fileno(), control_far.fileno()),
+                                       start_new_session=True)
+        far.close()
+        control_far.close()
+        self.socket, self.control_socket = near, control_near
+        self.control = control_near.makefile("rw")
+        self.logfile = open(log, "w")
+        port = pexpect.fdpexpect.fdspawn(near, encoding="utf-8", codec_errors="replace",
+                                         logfile=None, use_poll=False)
+        port.logfile_read = self.logfile
+        self.greeted = False
+        super().__init__(process, port, log)
+
+    def ask(self, command, **arguments):
+        """One command of the QEMU monitor protocol."""
+        def receive(wanted):
+            while line := self.control.readline():
+                message = json.loads(line)
+                if wanted in message or "error" in message:
+                    return message
+            raise Failed("QEMU's monitor has gone")
+
+        def send(name, **values):
+            self.control.write(json.dumps({"execute": name, "arguments": values}) + "\n")
+            self.control.flush()
+            return receive("return")
+
+        self.control_socket.settimeout(10)
+        if not self.greeted:
+            receive("QMP")
+            send("qmp_capabilities")
+            self.greeted = True
+        return send(command, **arguments)
+
+    def halted(self):
+        """Whether the processor sits in HLT with interrupts off: the defined end without an exit port."""
+        text = self.ask("human-monitor-command", **{"command-line": "info registers"})["return"]
+        flags = int(re.search(r"RFL=([0-9a-f]+)|EFL=([0-9a-f]+)", text)[0][4:], 16)
+        return "HLT=1" in text and not flags & 0x200
+
+    def close(self):
+        super().close()
+        self.control.close()
+        self.control_socket.close()
+        self.logfile.close()
+
+
+class Bochs(Machine):
+    """Bochs with its serial port on a pseudo terminal."""
+
+    def __init__(self, log, image, model="ryzen", memory=512):
+        os.makedirs(os.path.dirname(log), exist_ok=True)
+        if not emulators.bochs_program():
+            raise Skip("no Bochs here")
+        self.bochs_log = log + ".bochs"
+        master, slave = pty.openpty()
+        tty.setraw(slave)
+        with open(log + ".bochsrc", "w") as file:
+            file.write(emulators.bochs_configuration(image, self.bochs_log, f"mode=term, dev={os.ttyname(slave)}",
+                                                     model, memory))
+        command = emulators.bochs_command(log + ".bochsrc", log + ".commands")
+        with open(log + ".stderr", "w") as stderr:
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr,
+                                       env=emulators.bochs_environment(), start_new_session=True)
+        self.slave = slave  # kept open: the master must not see an end before Bochs has opened it
+        self.logfile = open(log, "w")
+        port = pexpect.fdpexpect.fdspawn(master, encoding="utf-8", codec_errors="replace")
+        port.logfile_read = self.logfile
+        super().__init__(process, port, log)
+
+    def status(self):
+        """The end by name; Bochs' own status does not tell one from another."""
+        return emulators.bochs_end(self.bochs_log)
+
+    def close(self):
+        super().close()
+        os.close(self.slave)
+        self.logfile.close()
+
+
+# --- images --------------------------------------------------------------------------------------------
+
+
+def image(name, modules=(), options="", terminal="serial", bare=False, small=True):
+    """Makes (or keeps) build/test/NAME.iso; returns its path."""
+    output = os.path.join(LOGS, name + ".iso")
+    command = ["scripts/image", "--output", output, "--options", options, "--terminal", terminal, "--timeout", "0"]
+    if small:
+        command.append("--small")
+    if bare:
+        command.append("--bare")
+    for file, line in modules:
+        command += ["--module", file, line]
+    with _images:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    if done.returncode:
+        raise Failed(f"{' '.join(command)}: {done.stderr}")
+    return output
+
+
+def linux(cmdline="console=ttyS0"):
+    """The modules of the Linux guest."""
+    return ((VMLINUZ, cmdline), (INITRD, ""))
+
+
+def uefi():
+    """QEMU arguments for a UEFI machine."""
+    firmware = emulators.ovmf()
+    if not firmware:
+        raise Skip("no OVMF here")
+    return {"machine": "q35", "firmware": firmware}
+
+
+# --- TAP -------------------------------------------------------------------------------------------------
+
+
+class Tap:
+    """What a guest printed, read as TAP. Other lines are ignored."""
+
+    LINE = re.compile(r"^(not )?ok\b(?: +(\d+))?(?: *-)? *(.*?)(?: *# *SKIP\b(.*))?$", re.IGNORECASE)
+    PLAN = re.compile(r"^1\.\.(\d+)")
+
+    def __init__(self, text):
+        self.plan = None
+        self.results = []  # (name, "ok" | "FAIL" | "skip")
+        self.bail = None
+        for line in text.replace("\r", "").split("\n"):
+            plan, result = self.PLAN.match(line), self.LINE.match(line)
+            if plan:
+                self.plan = int(plan[1])
+            elif result:
+                status = "FAIL" if result[1] else "skip" if result[4] is not None else "ok"
+                self.results.append((result[3].strip() or f"test {result[2] or len(self.results) + 1}", status))
+            elif line.startswith("Bail out!"):
+                self.bail = line
+
+    def complete(self):
+        return self.bail is not None or (self.plan is not None and len(self.results) >= self.plan)
+
+
+def run_tap(machine, timeout):
+    """Runs a guest to the end of its plan; returns (Tap, how it ended)."""
+    deadline = time.monotonic() + timeout * SLOW
+    grace = None
+    while machine.alive():
+        machine.listen()
+        if not machine.alive():
+            break
+        now = time.monotonic()
+        if grace is None and Tap(machine.text()).complete():
+            grace = now + 3 * SLOW
+        if grace and now > grace:
+            return Tap(machine.text()), "plan done, still running"
+        if now > deadline:
+            return Tap(machine.text()), f"still running after {timeout} s"
+        time.sleep(0.02)
+    return Tap(machine.text()), machine.status()
+

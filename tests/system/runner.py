@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: MIT
+"""Runs all of Plinth's tests and counts them; scripts/test starts it.
+
+    runner.py [-l] [SUITE | PATTERN]...		suites: unit lint guest system; a pattern picks tests by name
+"""
+import concurrent.futures
+import importlib
+import os
+import subprocess
+import sys
+import threading
+import time
+import traceback
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import plinth  # noqa: E402
+import guests  # noqa: E402
+import lint  # noqa: E402
+
+SUITES = ("lint", "unit", "guest", "system")
+# Emulators at once: as many as this, or the machine's processors if these are fewer.
+JOBS = int(os.environ.get("JOBS", min(2, os.cpu_count() or 1)))
+UNIT_TIMEOUT = 120
+
+
+class Results:
+    """Every result of the run, printed as it comes."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.count = {"ok": 0, "FAIL": 0, "skip": 0}
+        self.bad = []
+
+    def add(self, status, name, detail=""):
+        with self.lock:
+            self.count[status] += 1
+            line = f"{status:4} {name}" + (f" ({detail})" if detail and status == "skip" else "")
+            print(line, flush=True)
+            if status == "FAIL":
+                text = "".join(f"     | {part}\n" for part in detail.splitlines()[-30:])
+                print(text, end="", flush=True)
+                self.bad.append(line)
+
+    def summary(self):
+        if self.count["FAIL"] and sum(self.count.values()) > 20:
+            print("\nFailed:")
+            print("\n".join(self.bad))
+        last = f"{self.count['ok']} passed, {self.count['FAIL']} failed"
+        if self.count["skip"]:
+            last += f", {self.count['skip']} skipped"
+        print(last, flush=True)
+        # Nothing run is no success.
+        return 1 if self.count["FAIL"] or not self.count["ok"] else 0
+
+
+def unit_test(t):
+    """One cmocka program: each of its tests is a result."""
+    name = t.name.split("/")[1]
+    program = os.path.join(plinth.BUILD, "unit", "bin", name)
+    if subprocess.run(["make", "-s", "-q", program], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode:
+        raise plinth.Failed("does not build: make unit T=" + name)
+    environment = dict(os.environ, CMOCKA_MESSAGE_OUTPUT="TAP")
+    try:
+        done = subprocess.run([program], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              env=environment, timeout=UNIT_TIMEOUT * plinth.SLOW)
+    except subprocess.TimeoutExpired:
+        raise plinth.Failed(f"still running after {UNIT_TIMEOUT} s") from None
+    text = done.stdout.decode(errors="replace")
+    with open(t.log + ".log", "w") as file:
+        file.write(text)
+    tap = plinth.Tap(text)
+    for what, status in tap.results:
+        t.result(status, what, text if status == "FAIL" else "")
+    failed = any(status == "FAIL" for _, status in tap.results)
+    if not tap.results or (done.returncode and not failed):
+        raise plinth.Failed(f"exit status {done.returncode}\n{text}")
+
+
+def unit_tests():
+    subprocess.run(["make", "-s", "-k", f"-j{os.cpu_count()}", "unit-build"], stdin=subprocess.DEVNULL)
+    names = sorted(name[:-2] for name in os.listdir("tests/unit") if name.startswith("test_") and name.endswith(".c"))
+    return [("unit/" + name, unit_test) for name in names]
+
+
+def system_tests():
+    here = os.path.dirname(os.path.abspath(__file__))
+    found = []
+    for file in sorted(os.listdir(here)):
+        if file.startswith("test_") and file.endswith(".py"):
+            module = importlib.import_module(file[:-3])
+            for name, function in vars(module).items():
+                if name.startswith("test_"):
+                    found.append((f"system/{file[5:-3]}/{name[5:]}", function))
+    # The long ones first, so that none is left to run alone at the end.
+    return sorted(found, key=lambda test: -getattr(test[1], "seconds", 10))
+
+
+def run_one(name, function, results):
+    t = plinth.Reporter(name, results)
+    started = time.monotonic()
+    try:
+        function(t)
+    except plinth.Skip as reason:
+        t.result("skip", "skipped", str(reason))
+    except plinth.Failed as error:
+        t.result("FAIL", "stopped", f"{error}\nlogs: {t.log}*")
+    except Exception:  # a mistake in a test is a failure of that test only
+        t.result("FAIL", "stopped", traceback.format_exc())
+    with results.lock:
+        results.times.append((time.monotonic() - started, name))
+
+
+def main():
+    arguments = sys.argv[1:]
+    listing = "-l" in arguments
+    wanted = [argument for argument in arguments if argument != "-l"]
+    suites = [suite for suite in SUITES if not wanted or any(w.split("/")[0] == suite for w in wanted)]
+    if not suites:
+        suites = SUITES
+    os.makedirs(plinth.LOGS, exist_ok=True)
+
+    results = Results()
+    results.times = []
+    collect = {"unit": unit_tests, "lint": lint.tests, "guest": guests.tests, "system": system_tests}
+    found = False
+    with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
+        for suite in suites:
+            tests = [test for test in collect[suite]()
+                     if not wanted or any(w in (suite, test[0]) or ("/" in w and w in test[0])
+                                          or (w not in SUITES and w in test[0]) for w in wanted)]
+            found = found or bool(tests)
+            if listing:
+                print("\n".join(name for name, _ in tests))
+                continue
+            list(pool.map(lambda test: run_one(*test, results), tests))
+    if listing:
+        return 0
+    if not found:
+        print(f"no test is called {' '.join(wanted)}", file=sys.stderr)
+    slowest = sorted(results.times, reverse=True)[:5]
+    print("slowest: " + ", ".join(f"{name} {seconds:.1f} s" for seconds, name in slowest))
+    return results.summary()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

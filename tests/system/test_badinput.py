@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: MIT
+"""Bad input: each case gets one clear line with the cause, and a defined end.
+
+The defined end is the debug exit port with a value other than 0, or, where Plinth cannot know of the port yet,
+a halted processor. QEMU runs with -no-reboot: a reset would end it with status 0, and be seen.
+"""
+import os
+import re
+import struct
+import time
+
+import plinth
+
+# A page short of its protected-mode part.
+TRUNCATED = 0x8000
+SETUP_VERSION_OFFSET = 0x206
+OLD_PROTOCOL = 0x0201
+COMMAND_LINE_LIMIT = 2048
+TIMEOUT = 30
+# The end of a fatal line takes the debug exit: 2 * value + 1, and value is not 0.
+SUCCESS = (0, 1)
+
+
+def file(name, content):
+    path = os.path.join(plinth.LOGS, "bad-" + name)
+    with open(path, "wb") as out:
+        out.write(content)
+    return path
+
+
+def kernel_bytes():
+    with open(plinth.VMLINUZ, "rb") as source:
+        return source.read()
+
+
+def refused(t, cause, exit_port=True, options="", modules=(), log="", timeout=TIMEOUT, **arguments):
+    """Boots Plinth and wants a line that matches `cause`, and then the end."""
+    what = log or "refused"
+    append = f"{plinth.DEBUG_EXIT} {options}".strip() if exit_port else options
+    with plinth.Qemu(t.log + ("." + log if log else ""), kernel=plinth.PLINTH, append=append, modules=modules,
+                     extra=("-no-reboot",), **arguments) as machine:
+        machine.expect(r"plinth: [^\r\n]*(?:" + cause + r")[^\r\n]*\r?\n", timeout)
+        line = machine.port.after
+        t.check(f"{what}: the line names the cause", len(line) < 200, line)
+        ended(t, machine, what, exit_port)
+
+
+def ended(t, machine, what, exit_port):
+    if exit_port:
+        status = machine.end(TIMEOUT)
+        t.check(f"{what}: ends by the debug exit port, with an error", status not in SUCCESS, f"status {status}")
+    else:
+        deadline = time.monotonic() + 5 * plinth.SLOW
+        while machine.alive() and not machine.halted() and time.monotonic() < deadline:
+            time.sleep(0.2)
+        t.check(f"{what}: ends halted", machine.alive() and machine.halted(), machine.tail())
+    lines = re.findall(r"plinth: [^\r\n]*panic[^\r\n]*", machine.text(), re.IGNORECASE)
+    t.check(f"{what}: no panic", not lines, "\n".join(lines))
+
+
+def test_no_long_mode(t):
+    # Found out in 32-bit code, before the command line is read.
+    refused(t, "(?i)long mode|64-bit", exit_port=False, cpu="qemu32")
+
+
+def test_no_virtualization(t):
+    refused(t, "(?i)(?=.*(svm|amd-v))(?=.*(vmx|vt-x))", cpu="EPYC,check=off,-svm")
+
+
+def test_no_nested_paging(t):
+    refused(t, "(?i)nested paging|npt", cpu="qemu64")
+
+
+def test_halt_without_exit_port(t):
+    """The same without the option: it halts, and does not spin or reset."""
+    refused(t, "(?i)nested paging|npt", exit_port=False, cpu="qemu64")
+
+
+def test_too_little_memory(t):
+    refused(t, "(?i)memory", memory=8, modules=())
+    kernel = [(plinth.VMLINUZ, "console=ttyS0"), (plinth.INITRD, "")]
+    refused(t, "(?i)memory|fit", memory=40, modules=kernel, log="Linux in 40 MB")
+
+
+def test_unknown_module(t):
+    garbage = file("garbage", bytes((i * 167 + 13) & 0xFF for i in range(20000)))
+    refused(t, r"(?i)(?=.*module)(?=.*(bzImage|Linux))", modules=[(garbage, "")], log="garbage")
+    refused(t, r"(?i)(?=.*module)(?=.*(bzImage|Linux))", modules=[(file("tiny", b"x"), "")], log="one byte")
+    script = file("script", b"#!/bin/sh\necho hello\n" * 10)
+    refused(t, r"(?i)(?=.*module)(?=.*(bzImage|Linux))", modules=[(script, "")], log="a script")
+
+
+def test_truncated_bzimage(t):
+    refused(t, "(?i)truncated|short", modules=[(file("truncated", kernel_bytes()[:TRUNCATED]), "")], log="truncated")
+    half = kernel_bytes()
+    refused(t, "(?i)truncated|short", modules=[(file("half", half[:len(half) // 2]), "")], log="half")
+
+
+def test_old_protocol(t):
+    old = bytearray(kernel_bytes())
+    struct.pack_into("<H", old, SETUP_VERSION_OFFSET, OLD_PROTOCOL)
+    refused(t, r"(?i)protocol", modules=[(file("old", old), "")])
+
+
+def test_initrd_too_large(t):
+    big = file("initrd", b"")
+    os.truncate(big, 100 << 20)
+    refused(t, r"(?i)initrd|module", memory=256, options="mem=96M", modules=[(plinth.VMLINUZ, ""), (big, "")])
+
+
+def test_long_command_line(t):
+    line = "console=ttyS0 " + "x" * (2 * COMMAND_LINE_LIMIT)
+    refused(t, r"(?i)command line", modules=[(plinth.VMLINUZ, line), (plinth.INITRD, "")])
+
+
+def test_unknown_option(t):
+    """Named in a warning; the boot goes on."""
+    with plinth.Qemu(t.log, kernel=plinth.PLINTH, append=f"{plinth.DEBUG_EXIT} frobnicate=7 loglevel=loud mem=banana") as machine:
+        for word in ("frobnicate", "loud", "banana"):
+            machine.expect(rf"plinth: [^\r\n]*{word}", TIMEOUT)
+        t.check("each unknown option is named", True)
+        machine.end(60)
+        t.check("the boot goes on", "frobnicate" in machine.text())
+
+
+def test_help(t):
+    with plinth.Qemu(t.log, kernel=plinth.PLINTH, append=f"{plinth.DEBUG_EXIT} help") as machine:
+        machine.end(60)
+        text = machine.text()
+        missing = [option for option in ("console", "mem", "loglevel", "reset", "poweroff", "debug-exit") if option not in text]
+        t.check("help names every option", not missing, missing)
+
+
+def test_demonstration_guest(t):
+    """No module at all: the built-in guest, to its end."""
+    with plinth.Qemu(t.log, kernel=plinth.PLINTH, append=plinth.DEBUG_EXIT) as machine:
+        status = machine.end(60)
+        text = machine.text()
+        t.check("says that it is the demonstration guest", re.search("(?i)demonstration", text), text)
+        t.check("ends well", status in SUCCESS, f"status {status}: {text[-500:]}")
+
+
+def test_not_multiboot(t):
+    """Loaded by something else: the entry point wants the Multiboot magic number. Linux' loader is not one that
+    can do this, so GRUB's own chain is used: a Multiboot kernel that jumps to Plinth with a wrong one."""
+    jumper = os.path.join(plinth.BUILD, "tests", "guest", "jumper", "nomagic.elf")
+    if not os.path.exists(jumper):
+        raise plinth.Skip("no build/tests/guest/jumper/nomagic.elf")
+    with plinth.Qemu(t.log, kernel=jumper, modules=[(plinth.PLINTH, "")], extra=("-no-reboot",)) as machine:
+        machine.expect(r"(?i)plinth: [^\r\n]*multiboot[^\r\n]*\n", TIMEOUT)
+        t.check("the line names the cause", True)
+        ended(t, machine, "not Multiboot", False)
