@@ -48,6 +48,9 @@ $(BUILD)/%.asm.o: %.asm $(BUILD)/offsets.inc
 	$(call say,NASM $<)
 	$(Q)$(NASM) -f elf64 -g -F dwarf -Werror -i $(BUILD)/ -MD $(@:.o=.d) -o $@ $<
 
+# nasm's dependency files leave out what %include names.
+$(BUILD)/boot/guest/demo.asm.o: $(wildcard boot/guest/*.inc)
+
 # Linked twice: the symbol table for backtraces is made from the first link.
 $(BUILD)/plinth.elf: $(OBJ) linker.ld scripts/symbols
 	$(call say,LINK $@)
@@ -98,7 +101,7 @@ unit: unit-build
 # tests/guest/NAME.c with the small library beside it; tests/guest/NAME.asm stands alone.
 GLIB	:= tests/guest/lib
 GCFLAGS	:= $(CFLAGS) -iquote $(GLIB)
-GOBJ	:= $(BUILD)/$(GLIB)/start.asm.o $(patsubst %.c,$(BUILD)/%.o,$(wildcard $(GLIB)/*.c))
+GOBJ	:= $(patsubst %.asm,$(BUILD)/%.asm.o,$(wildcard $(GLIB)/*.asm)) $(patsubst %.c,$(BUILD)/%.o,$(wildcard $(GLIB)/*.c))
 GUESTS	:= $(patsubst %.c,$(BUILD)/%.elf,$(wildcard tests/guest/*.c tests/bench/*.c)) \
 	   $(patsubst %.asm,$(BUILD)/%.elf,$(wildcard tests/guest/*.asm tests/bench/*.asm))
 

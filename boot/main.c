@@ -6,6 +6,7 @@
 #include "board.h"
 #include "console.h"
 #include "cpu.h"
+#include "cpuid.h"
 #include "errors.h"
 #include "guest_ram.h"
 #include "lib.h"
@@ -63,6 +64,14 @@ static void read_boot_info(u32 magic, hpa_t info)
 		boot_info.loader[0] ? boot_info.loader : "an unnamed boot loader");
 	for (unsigned int i = 0; i < options.warnings; i++)
 		pr_warn("%s", options.warning[i]);
+	if (options.warnings_dropped)
+		pr_warn("%u more words of the command line are not understood",
+			options.warnings_dropped);
+	if (boot_info.cmdline_truncated)
+		pr_warn("the command line is longer than %u bytes: the rest is cut", BOOT_STRING_MAX);
+	if (boot_info.mmap_dropped)
+		pr_warn("%u entries of the memory map are malformed or too many",
+			boot_info.mmap_dropped);
 	if (options.help)
 		options_help(print_line);
 	if (err == -EINVAL)
@@ -109,6 +118,7 @@ static void find_devices(void)
 	host_ioapic_init(&acpi);
 	if (time_init(acpi.pm_timer_port, acpi.pm_timer_32bit))
 		fatal("no clock to calibrate the processor's timestamp counter against");
+	wallclock_init(acpi.century);
 	if (console_irq_init())
 		pr_debug("the serial interrupt is not routed: the console is polled");
 }
@@ -156,6 +166,9 @@ static struct vm *build_machine(const struct virt_ops *ops)
 	if (err)
 		fatal("too little memory for the guest: %lu MiB wanted, %lu MiB available, %lu MiB are the least",
 		      options.mem >> 20, guest_ram.available >> 20, (u64)GUEST_RAM_MIN >> 20);
+	/* XCR0 is the guest's; the policy sets it by XSETBV. */
+	if (cpuid(1, 0).ecx & CPUID_1_ECX_XSAVE)
+		write_cr4(read_cr4() | CR4_OSXSAVE);
 	cpuid_policy_init(cpuid, time_tsc_hz());
 	msr_policy_init(rdmsr_safe, wrmsr_safe);
 	vm->ram_below_4g = guest_ram.below_4g;
@@ -187,6 +200,15 @@ static const struct guest_kind *recognise_guest(void)
 		pr_info("no module given: the built-in demonstration guest runs");
 		return &guest_demo;
 	}
+	for (unsigned int i = 0; i < boot_info.module_count; i++) {
+		if (m[i].bad)
+			fatal("module %u (%s) ends before it starts", i + 1, m[i].name);
+		if (m[i].truncated)
+			fatal("the string of module %u (%s) is longer than %u bytes", i + 1,
+			      m[i].name, BOOT_STRING_MAX);
+	}
+	if (boot_info.modules_dropped)
+		pr_warn("only the first %u modules are used", BOOT_MODULES_MAX);
 	for (unsigned int i = 0; i < ARRAY_SIZE(kinds); i++) {
 		int err = kinds[i]->probe(m, boot_info.module_count, &why);
 

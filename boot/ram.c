@@ -114,7 +114,7 @@ static bool add_extent(struct guest_ram *out, gpa_t gpa, hpa_t hpa, u64 len)
 		x[pos].len += len;
 		return true;
 	}
-	if (out->n == GUEST_RAM_EXTENTS)
+	if (out->n == GUEST_RAM_EXTENTS - 1) /* the VGA aperture takes one more */
 		return false;
 	memmove(&x[pos + 1], &x[pos], (out->n - pos) * sizeof(*x));
 	x[pos] = e;
@@ -217,36 +217,32 @@ static bool lay_out(const struct run *runs, unsigned int n, u64 size, struct gue
 	return true;
 }
 
-/* Takes the VGA aperture out of the first extent, which is a chunk at least. */
-static bool cut_vga(struct guest_ram *out)
+static int mark(struct memmap *m, const struct guest_ram *out)
+{
+	backup = *m;
+	for (unsigned int i = 0; i < out->n; i++) {
+		if (memmap_reserve(m, out->extent[i].hpa, out->extent[i].len, MEM_GUEST)) {
+			*m = backup;
+			return -ENOSPC;
+		}
+	}
+	return 0;
+}
+
+/*
+ * Takes the VGA aperture out of the first extent, which is a chunk at least. The memory under it
+ * stays marked: it is of no use to anyone else.
+ */
+static void cut_vga(struct guest_ram *out)
 {
 	struct gp_extent *x = out->extent;
 
-	if (out->n == GUEST_RAM_EXTENTS)
-		return false;
 	memmove(&x[1], &x[0], out->n * sizeof(*x));
 	out->n++;
 	x[0].len = GUEST_VGA_START;
 	x[1].gpa += GUEST_VGA_END;
 	x[1].hpa += GUEST_VGA_END;
 	x[1].len -= GUEST_VGA_END;
-	return true;
-}
-
-/* Marks whole chunks, the one under the VGA aperture too. */
-static int mark(struct memmap *m, const struct guest_ram *out)
-{
-	backup = *m;
-	for (unsigned int i = 0; i < out->n; i++) {
-		hpa_t start = ALIGN_DOWN(out->extent[i].hpa, GUEST_RAM_CHUNK);
-		hpa_t end = ALIGN_UP(out->extent[i].hpa + out->extent[i].len, GUEST_RAM_CHUNK);
-
-		if (memmap_reserve(m, start, end - start, MEM_GUEST)) {
-			*m = backup;
-			return -ENOSPC;
-		}
-	}
-	return 0;
 }
 
 int guest_ram_choose(struct memmap *m, u64 want, u64 keep, struct guest_ram *out)
@@ -274,9 +270,10 @@ int guest_ram_choose(struct memmap *m, u64 want, u64 keep, struct guest_ram *out
 		}
 		if (want != 0)
 			size = want;
-		if (lay_out(all, runs, size, out) && cut_vga(out) && mark(m, out) == 0)
+		if (lay_out(all, runs, size, out) && mark(m, out) == 0)
 			break;
 	}
+	cut_vga(out);
 	out->size = size;
 	out->below_4g = min_u64(size, GUEST_RAM_LOW_END);
 	out->above_4g = size - out->below_4g;

@@ -43,7 +43,7 @@ unsigned int policy_maxphyaddr(void);
 bool policy_has_long_mode_la57(void);
 
 /* CR4 bits that this processor would accept but the policy hides: when 0 the backend need not intercept CR4 writes. */
-u64 policy_cr4_hidden(u64 host_cr4_supported);
+u64 policy_cr4_hidden(void);
 
 /*
  * The host's MSRs, as rdmsr_safe() and wrmsr_safe() reach them: what is shown of them (microcode revision, ARCH_CAPABILITIES)

@@ -7,6 +7,7 @@
 #define PLINTH_VCPU_H
 
 #include "dev/lapic.h"
+#include "insn_cache.h"
 #include "timer.h"
 #include "types.h"
 #include "x86.h"
@@ -264,6 +265,7 @@ struct vcpu {
 	struct exit_trace trace[EXIT_TRACE];
 	u32 trace_next;
 	u64 exit_count[NR_EXIT_KINDS];
+	struct insn_cache insns;
 };
 _Static_assert(offsetof(struct vcpu, gpr) == 0, "entry stubs save here");
 

@@ -79,8 +79,6 @@ int page_pool_add(hpa_t start, u64 len)
 		r->hint = r->bitmap_pages;
 		memset(r->bitmap, 0, r->bitmap_pages * PAGE_SIZE);
 		set_taken(r, 0, r->bitmap_pages, true);
-		/* The bits beyond the end are never free. */
-		set_taken(r, r->pages, ALIGN_UP(r->pages, WORD_BITS) - r->pages, true);
 	}
 	spin_unlock(&pool.lock);
 	return rc;

@@ -122,7 +122,8 @@ void svm_decode_exit(struct vcpu *v)
 		return;
 	}
 	if (code >= EXIT_CODES) {
-		e->kind = code == SVM_EXIT_INVALID ? EXIT_ENTRY_FAILURE : EXIT_UNKNOWN;
+		/* QEMU's software emulation stores 32 bits of it. */
+		e->kind = (u32)code == (u32)SVM_EXIT_INVALID ? EXIT_ENTRY_FAILURE : EXIT_UNKNOWN;
 		return;
 	}
 	e->kind = exit_kind[code];

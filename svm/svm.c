@@ -151,7 +151,7 @@ static void svm_vcpu_reset(struct vcpu *v)
 			INTERCEPT_XSETBV | INTERCEPT_RDPRU;
 	c->intercept5 = INTERCEPT_INVLPGB | INTERCEPT_INVLPGB_ILLEGAL | INTERCEPT_MCOMMIT |
 			INTERCEPT_TLBSYNC;
-	if (policy_cr4_hidden(0))
+	if (policy_cr4_hidden())
 		c->intercept_cr |= INTERCEPT_CR_WRITE(4);
 	c->iopm_base = virt_to_phys(s->iopm);
 	c->msrpm_base = virt_to_phys(s->msrpm);

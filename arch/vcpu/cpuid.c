@@ -48,6 +48,7 @@ static struct {
 	u32 tsc_khz;
 	u64 xcr0;
 	u64 cr4;
+	u64 cr4_hidden;
 	u64 efer;
 } policy;
 
@@ -247,28 +248,70 @@ static u64 feature_bits(u32 leaf, char reg, u32 feature, u64 bits)
 }
 
 /* Which bits of CR4 exist follows from the features: SDM vol. 3 2.5, APM vol. 2 3.1.3. */
-static u64 build_cr4(void)
-{
-	/* RDPMC exists on every processor with long mode, with or without CPUID's PMU. */
-	u64 cr4 = CR4_PCE;
+static const struct {
+	u32 leaf;
+	char reg;
+	u32 feature;
+	u64 cr4;
+} cr4_feature[] = {
+	{ CPUID_IDENT, 'd', CPUID_1_EDX_VME, CR4_VME | CR4_PVI },
+	{ CPUID_IDENT, 'd', CPUID_1_EDX_TSC, CR4_TSD },
+	{ CPUID_IDENT, 'd', CPUID_1_EDX_DE, CR4_DE },
+	{ CPUID_IDENT, 'd', CPUID_1_EDX_PSE, CR4_PSE },
+	{ CPUID_IDENT, 'd', CPUID_1_EDX_PAE, CR4_PAE },
+	{ CPUID_IDENT, 'd', CPUID_1_EDX_MCE, CR4_MCE },
+	{ CPUID_IDENT, 'd', CPUID_1_EDX_PGE, CR4_PGE },
+	{ CPUID_IDENT, 'd', CPUID_1_EDX_FXSR, CR4_OSFXSR },
+	{ CPUID_IDENT, 'd', CPUID_1_EDX_SSE, CR4_OSXMMEXCPT },
+	{ CPUID_IDENT, 'c', CPUID_1_ECX_PCID, CR4_PCIDE },
+	{ CPUID_IDENT, 'c', CPUID_1_ECX_XSAVE, CR4_OSXSAVE },
+	{ CPUID_IDENT, 'c', CPUID_1_ECX_VMX, CR4_VMXE },
+	{ CPUID_IDENT, 'c', CPUID_1_ECX_SMX, CR4_SMXE },
+	{ CPUID_FEATURES, 'b', CPUID_7_EBX_FSGSBASE, CR4_FSGSBASE },
+	{ CPUID_FEATURES, 'b', CPUID_7_EBX_SMEP, CR4_SMEP },
+	{ CPUID_FEATURES, 'b', CPUID_7_EBX_SMAP, CR4_SMAP },
+	{ CPUID_FEATURES, 'c', CPUID_7_ECX_UMIP, CR4_UMIP },
+	{ CPUID_FEATURES, 'c', CPUID_7_ECX_PKU, CR4_PKE },
+	{ CPUID_FEATURES, 'c', CPUID_7_ECX_LA57, CR4_LA57 },
+	{ CPUID_FEATURES, 'c', CPUID_7_ECX_KEY_LOCKER, CR4_KL },
+	{ CPUID_FEATURES, 'c', CPUID_7_ECX_PKS, CR4_PKS },
+	{ CPUID_FEATURES, 'c', CPUID_7_ECX_CET_SS, CR4_CET },
+	{ CPUID_FEATURES, 'd', CPUID_7_EDX_CET_IBT, CR4_CET },
+};
 
-	cr4 |= feature_bits(CPUID_IDENT, 'd', CPUID_1_EDX_VME, CR4_VME | CR4_PVI);
-	cr4 |= feature_bits(CPUID_IDENT, 'd', CPUID_1_EDX_TSC, CR4_TSD);
-	cr4 |= feature_bits(CPUID_IDENT, 'd', CPUID_1_EDX_DE, CR4_DE);
-	cr4 |= feature_bits(CPUID_IDENT, 'd', CPUID_1_EDX_PSE, CR4_PSE);
-	cr4 |= feature_bits(CPUID_IDENT, 'd', CPUID_1_EDX_PAE, CR4_PAE);
-	cr4 |= feature_bits(CPUID_IDENT, 'd', CPUID_1_EDX_MCE, CR4_MCE);
-	cr4 |= feature_bits(CPUID_IDENT, 'd', CPUID_1_EDX_PGE, CR4_PGE);
-	cr4 |= feature_bits(CPUID_IDENT, 'd', CPUID_1_EDX_FXSR, CR4_OSFXSR);
-	cr4 |= feature_bits(CPUID_IDENT, 'd', CPUID_1_EDX_SSE, CR4_OSXMMEXCPT);
-	cr4 |= feature_bits(CPUID_IDENT, 'c', CPUID_1_ECX_PCID, CR4_PCIDE);
-	cr4 |= feature_bits(CPUID_IDENT, 'c', CPUID_1_ECX_XSAVE, CR4_OSXSAVE);
-	cr4 |= feature_bits(CPUID_FEATURES, 'b', CPUID_7_EBX_FSGSBASE, CR4_FSGSBASE);
-	cr4 |= feature_bits(CPUID_FEATURES, 'b', CPUID_7_EBX_SMEP, CR4_SMEP);
-	cr4 |= feature_bits(CPUID_FEATURES, 'b', CPUID_7_EBX_SMAP, CR4_SMAP);
-	cr4 |= feature_bits(CPUID_FEATURES, 'c', CPUID_7_ECX_UMIP, CR4_UMIP);
-	cr4 |= feature_bits(CPUID_FEATURES, 'c', CPUID_7_ECX_PKU, CR4_PKE);
-	return cr4;
+static u32 reg_of(const struct cpuid_regs *r, char reg)
+{
+	switch (reg) {
+	case 'a':
+		return r->eax;
+	case 'b':
+		return r->ebx;
+	case 'c':
+		return r->ecx;
+	default:
+		return r->edx;
+	}
+}
+
+/* What the policy shows, and what this processor has beyond it. */
+static void build_cr4(struct cpuid_regs (*host)(u32 leaf, u32 subleaf))
+{
+	u32 host_max = host(CPUID_VENDOR, 0).eax;
+	u64 host_cr4 = 0;
+
+	/* RDPMC exists on every processor with long mode, with or without CPUID's PMU. */
+	policy.cr4 = CR4_PCE;
+	for (unsigned int i = 0; i < ARRAY_SIZE(cr4_feature); i++) {
+		struct cpuid_regs r = { 0 };
+
+		policy.cr4 |= feature_bits(cr4_feature[i].leaf, cr4_feature[i].reg,
+					   cr4_feature[i].feature, cr4_feature[i].cr4);
+		if (cr4_feature[i].leaf <= host_max)
+			r = host(cr4_feature[i].leaf, 0);
+		if (reg_of(&r, cr4_feature[i].reg) & cr4_feature[i].feature)
+			host_cr4 |= cr4_feature[i].cr4;
+	}
+	policy.cr4_hidden = host_cr4 & ~policy.cr4;
 }
 
 static u64 build_efer(void)
@@ -336,7 +379,7 @@ void cpuid_policy_init(struct cpuid_regs (*host)(u32 leaf, u32 subleaf), u64 tsc
 		policy.basic[i] = (struct leaf){ .dynamic = CPUID_DYN_BEYOND };
 	for (u32 i = policy.ext_max + 1; i <= CPUID_EXT_MAX; i++)
 		policy.ext[i] = (struct leaf){ .dynamic = CPUID_DYN_BEYOND };
-	policy.cr4 = build_cr4();
+	build_cr4(host);
 	policy.efer = build_efer();
 }
 
@@ -524,27 +567,8 @@ bool cpuid_policy_has(u32 leaf, u32 subleaf, char reg, unsigned int bit)
 {
 	struct leaf *l = find_leaf(leaf);
 	const struct cpuid_regs *r = l ? subleaf_of(l, subleaf) : NULL;
-	u32 word;
 
-	if (!r || bit >= 32)
-		return false;
-	switch (reg) {
-	case 'a':
-		word = r->eax;
-		break;
-	case 'b':
-		word = r->ebx;
-		break;
-	case 'c':
-		word = r->ecx;
-		break;
-	case 'd':
-		word = r->edx;
-		break;
-	default:
-		return false;
-	}
-	return (word & BIT(bit)) != 0;
+	return r && bit < 32 && (reg_of(r, reg) & BIT(bit)) != 0;
 }
 
 /* --- what follows from it -------------------------------------------------------------------- */
@@ -559,9 +583,9 @@ u64 policy_cr4_allowed(void)
 	return policy.cr4;
 }
 
-u64 policy_cr4_hidden(u64 host_cr4_supported)
+u64 policy_cr4_hidden(void)
 {
-	return host_cr4_supported & ~policy.cr4;
+	return policy.cr4_hidden;
 }
 
 u64 policy_efer_allowed(void)

@@ -9,7 +9,6 @@
 #include "decode_priv.h"
 #include "errors.h"
 #include "insn.h"
-#include "lib.h"
 #include "vcpu.h"
 
 #define REX_BASE 0x40U
@@ -87,10 +86,10 @@ static u64 load_le(const u8 *p, unsigned int size)
 	case 1:
 		return p[0];
 	case 2:
-		memcpy(&v16, p, sizeof(v16));
+		__builtin_memcpy(&v16, p, sizeof(v16));
 		return v16;
 	case 4:
-		memcpy(&v32, p, sizeof(v32));
+		__builtin_memcpy(&v32, p, sizeof(v32));
 		return v32;
 	default:
 		for (unsigned int i = 0; i < size; i++)

@@ -62,6 +62,12 @@ static int fetch_decode(struct vcpu *v, const u8 *known, unsigned int n, struct 
 
 int emulate_fetch_decode(struct vcpu *v, const u8 *known, unsigned int n, struct insn *in)
 {
+	const struct insn *cached = n ? NULL : insn_cache_get(v);
+
+	if (cached) {
+		*in = *cached;
+		return 0;
+	}
 	return fetch_decode(v, known, n, in, vcpu_code_size(v));
 }
 
@@ -129,15 +135,60 @@ enum emulate_result emu_jump(struct emu *e, u64 target)
 	return emu_done(e);
 }
 
+/*
+ * The common case, in short: a MOV in 64-bit mode between a register or an immediate and the device address that the
+ * nested page fault reported. The processor has checked segment, alignment and page tables for this access before it
+ * faulted (see emu_translate()). False: not that, nothing has happened.
+ */
+static bool device_mov(struct vcpu *v, const struct insn *in)
+{
+	const struct vm_exit *x = &v->exit;
+	unsigned int size = in->opcode & 1 ? in->op_size : 1;
+	u64 offset;
+
+	if (x->kind != EXIT_NESTED_PAGE_FAULT || x->npf.table_walk || x->npf.fetch ||
+	    in->mod == 3 || in->map != MAP_ONE || in->lock || in->seg >= 0)
+		return false;
+	switch (in->opcode) {
+	case 0x88:
+	case 0x89:
+	case 0xc7:
+		if (!x->npf.write || (in->opcode == 0xc7 && (in->reg & 7U)))
+			return false;
+		break;
+	case 0x8a:
+	case 0x8b:
+		break;
+	default:
+		return false;
+	}
+	offset = emu_offset(v, in, v->rip + in->len);
+	if (((offset ^ x->npf.gpa) & (PAGE_SIZE - 1)) ||
+	    (offset & (PAGE_SIZE - 1)) > PAGE_SIZE - size ||
+	    (x->npf.gva_valid && x->npf.gva != offset))
+		return false;
+	if (in->opcode == 0x8a || in->opcode == 0x8b)
+		emu_gpr_write(v, in, in->reg, size, guest_phys_read(v, x->npf.gpa, size));
+	else
+		guest_phys_write(v, x->npf.gpa, size,
+				 in->opcode == 0xc7 ? in->imm : emu_gpr_read(v, in, in->reg, size));
+	return true;
+}
+
 enum emulate_result emulate_insn(struct vcpu *v, const u8 *known, unsigned int n)
 {
-	unsigned int code_size = vcpu_code_size(v);
+	const struct insn *cached = n ? NULL : insn_cache_get(v);
 	struct emu e;
 
-	if (unlikely(fetch_decode(v, known, n, &e.in, code_size)))
+	if (likely(cached != NULL)) {
+		if (likely(device_mov(v, cached)))
+			return vcpu_skip_insn(v, cached->len) ? EMULATE_DONE : EMULATE_FAULT;
+		e.in = *cached;
+	} else if (fetch_decode(v, known, n, &e.in, vcpu_code_size(v))) {
 		return EMULATE_FAULT;
+	}
 	e.v = v;
-	e.code_size = code_size;
+	e.code_size = vcpu_code_size(v);
 	e.access = vcpu_cpl(v) == 3 ? ACCESS_USER : 0;
 	e.single_operand = true;
 	e.next_rip = vcpu_rip(v) + e.in.len;

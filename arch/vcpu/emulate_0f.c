@@ -151,6 +151,15 @@ static enum emulate_result cmpxchg(struct emu *e)
 	return emu_done(e);
 }
 
+/* CMPXCHG16B takes #GP(0) for an address that is not a multiple of 16. 64-bit mode only. */
+static bool pair_aligned(struct emu *e)
+{
+	unsigned int seg = emu_segment(e);
+	u64 base = seg >= SEG_FS ? vcpu_seg(e->v, seg)->base : 0;
+
+	return IS_ALIGNED(base + emu_offset(e->v, &e->in, e->next_rip), 16);
+}
+
 /* C7 /1: CMPXCHG8B, with REX.W CMPXCHG16B. */
 static enum emulate_result cmpxchg_pair(struct emu *e)
 {
@@ -161,10 +170,10 @@ static enum emulate_result cmpxchg_pair(struct emu *e)
 
 	if (e->in.mod == 3)
 		return undefined(e);
-	if (half == 8 && (emu_offset(e) +
-			  (emu_segment(e) >= SEG_FS ? vcpu_seg(e->v, emu_segment(e))->base : 0)) &
-				 15U)
-		return emu_gp(e) ? EMULATE_FAULT : EMULATE_UNKNOWN;
+	if (half == 8 && !pair_aligned(e)) {
+		emu_gp(e);
+		return EMULATE_FAULT;
+	}
 	if (emu_rm(e, 2 * half, true, &rm))
 		return EMULATE_FAULT;
 	for (;;) {

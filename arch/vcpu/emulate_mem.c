@@ -10,30 +10,7 @@
 
 #define CANONICAL_48 47
 #define CANONICAL_57 56
-#define HIGH_BYTE    4 /* without REX, byte registers 4-7 are AH, CH, DH, BH */
 #define OFFSET(a)    ((a) & (PAGE_SIZE - 1))
-
-u64 emu_reg_read(struct emu *e, unsigned int reg, unsigned int size)
-{
-	if (size == 1 && !e->in.rex && reg >= HIGH_BYTE)
-		return vcpu_gpr(e->v, reg - HIGH_BYTE) >> 8 & 0xff;
-	return vcpu_gpr(e->v, reg) & emu_mask(size);
-}
-
-void emu_reg_write(struct emu *e, unsigned int reg, unsigned int size, u64 value)
-{
-	u64 mask = emu_mask(size);
-
-	if (size == 1 && !e->in.rex && reg >= HIGH_BYTE) {
-		reg -= HIGH_BYTE;
-		value <<= 8;
-		mask <<= 8;
-	}
-	value &= mask;
-	if (size < 4)
-		value |= vcpu_gpr(e->v, reg) & ~mask;
-	vcpu_set_gpr(e->v, reg, value);
-}
 
 int emu_fault(struct emu *e, const struct fault *f)
 {
@@ -182,20 +159,6 @@ int emu_mem(struct emu *e, unsigned int seg, u64 offset, unsigned int size, bool
 	return emu_translate(e, gva, size, write, cache, m);
 }
 
-u64 emu_offset(struct emu *e)
-{
-	const struct insn *in = &e->in;
-	u64 offset = (u64)in->disp;
-
-	if (in->rip_relative)
-		offset += e->next_rip;
-	if (in->base >= 0)
-		offset += vcpu_gpr(e->v, (unsigned int)in->base);
-	if (in->index >= 0)
-		offset += vcpu_gpr(e->v, (unsigned int)in->index) * in->scale;
-	return offset & emu_mask(in->addr_size);
-}
-
 /* DS, unless a prefix says otherwise. */
 unsigned int emu_data_segment(const struct emu *e)
 {
@@ -247,7 +210,8 @@ int emu_rm(struct emu *e, unsigned int size, bool write, struct rm *rm)
 		rm->reg = e->in.rm;
 		return 0;
 	}
-	return emu_mem(e, emu_segment(e), emu_offset(e), size, write, NULL, &rm->mem);
+	return emu_mem(e, emu_segment(e), emu_offset(e->v, &e->in, e->next_rip), size, write, NULL,
+		       &rm->mem);
 }
 
 u64 emu_rm_read(struct emu *e, const struct rm *rm)

@@ -48,8 +48,41 @@ static inline u64 emu_mask(unsigned int size)
 
 /* --- operands (emulate_mem.c): 0, or -EFAULT with the exception queued --------------------------- */
 
-u64 emu_reg_read(struct emu *e, unsigned int reg, unsigned int size);
-void emu_reg_write(struct emu *e, unsigned int reg, unsigned int size, u64 value);
+#define HIGH_BYTE 4 /* without REX, byte registers 4-7 are AH, CH, DH, BH */
+
+static inline u64 emu_gpr_read(struct vcpu *v, const struct insn *in, unsigned int reg,
+			       unsigned int size)
+{
+	if (size == 1 && !in->rex && reg >= HIGH_BYTE)
+		return vcpu_gpr(v, reg - HIGH_BYTE) >> 8 & 0xff;
+	return vcpu_gpr(v, reg) & emu_mask(size);
+}
+
+static inline void emu_gpr_write(struct vcpu *v, const struct insn *in, unsigned int reg,
+				 unsigned int size, u64 value)
+{
+	u64 mask = emu_mask(size);
+
+	if (size == 1 && !in->rex && reg >= HIGH_BYTE) {
+		reg -= HIGH_BYTE;
+		value <<= 8;
+		mask <<= 8;
+	}
+	value &= mask;
+	if (size < 4)
+		value |= vcpu_gpr(v, reg) & ~mask;
+	vcpu_set_gpr(v, reg, value);
+}
+
+static inline u64 emu_reg_read(struct emu *e, unsigned int reg, unsigned int size)
+{
+	return emu_gpr_read(e->v, &e->in, reg, size);
+}
+
+static inline void emu_reg_write(struct emu *e, unsigned int reg, unsigned int size, u64 value)
+{
+	emu_gpr_write(e->v, &e->in, reg, size, value);
+}
 
 /* Queues a fault on v. Returns -EFAULT. */
 int emu_fault(struct emu *e, const struct fault *f);
@@ -63,8 +96,20 @@ int emu_translate(struct emu *e, gva_t gva, unsigned int size, bool write, struc
 /* Both in one. */
 int emu_mem(struct emu *e, unsigned int seg, u64 offset, unsigned int size, bool write,
 	    struct page_cache *cache, struct mem *m);
-/* Offset and segment of ModRM's memory operand, or of A0-A3. */
-u64 emu_offset(struct emu *e);
+/* Offset and segment of ModRM's memory operand. */
+static inline u64 emu_offset(struct vcpu *v, const struct insn *in, u64 next_rip)
+{
+	u64 offset = (u64)in->disp;
+
+	if (in->rip_relative)
+		offset += next_rip;
+	if (in->base >= 0)
+		offset += vcpu_gpr(v, (unsigned int)in->base);
+	if (in->index >= 0)
+		offset += vcpu_gpr(v, (unsigned int)in->index) * in->scale;
+	return offset & emu_mask(in->addr_size);
+}
+
 unsigned int emu_segment(const struct emu *e);
 unsigned int emu_data_segment(const struct emu *e);
 
@@ -126,6 +171,10 @@ void alu_mul(bool is_signed, u64 a, u64 b, unsigned int size, u64 *lo, u64 *hi, 
 bool alu_div(bool is_signed, u64 lo, u64 hi, u64 b, unsigned int size, u64 *quotient, u64 *rest);
 /* Condition code 0-15 of Jcc, SETcc, CMOVcc. */
 bool alu_condition(unsigned int cc, u64 flags);
+
+/* --- insn_cache.c: the instruction at RIP in 64-bit mode, or NULL: fetch and decode it. The pointer holds for this exit. */
+
+const struct insn *insn_cache_get(struct vcpu *v);
 
 /* --- groups. EMULATE_DONE: registers and RIP are final ------------------------------------------------ */
 

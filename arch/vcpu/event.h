@@ -10,6 +10,9 @@
 /* Hands the most urgent deliverable event to the backend and opens the windows that the others wait for. */
 void vcpu_deliver(struct vcpu *v);
 
+/* vcpu.c: the host took interrupts. */
+void vcpu_after_interrupt(struct vcpu *v);
+
 /* exit.c: acts on v->exit. */
 void vcpu_handle_exit(struct vcpu *v);
 

@@ -4,7 +4,6 @@
  * knows them.
  */
 #include "board.h"
-#include "cpu.h"
 #include "emulate.h"
 #include "errors.h"
 #include "event.h"
@@ -263,8 +262,7 @@ void vcpu_handle_exit(struct vcpu *v)
 		return;
 	case EXIT_INTERRUPT:
 		irq_window();
-		if (this_cpu()->timer_fired)
-			vcpu_request(v, VCPU_REQ_TIMER);
+		vcpu_after_interrupt(v);
 		return;
 	case EXIT_NMI:
 	case EXIT_INIT:

@@ -22,13 +22,13 @@ static u64 load(const void *p, unsigned int size)
 	case 1:
 		return *(const u8 *)p;
 	case 2:
-		memcpy(&v, p, 2);
+		__builtin_memcpy(&v, p, 2);
 		return v;
 	case 4:
-		memcpy(&v, p, 4);
+		__builtin_memcpy(&v, p, 4);
 		return v;
 	default:
-		memcpy(&v, p, 8);
+		__builtin_memcpy(&v, p, 8);
 		return v;
 	}
 }
@@ -37,16 +37,16 @@ static void store(void *p, unsigned int size, u64 value)
 {
 	switch (size) {
 	case 1:
-		memcpy(p, &value, 1);
+		__builtin_memcpy(p, &value, 1);
 		break;
 	case 2:
-		memcpy(p, &value, 2);
+		__builtin_memcpy(p, &value, 2);
 		break;
 	case 4:
-		memcpy(p, &value, 4);
+		__builtin_memcpy(p, &value, 4);
 		break;
 	default:
-		memcpy(p, &value, 8);
+		__builtin_memcpy(p, &value, 8);
 		break;
 	}
 }
@@ -98,10 +98,12 @@ static u64 size_mask(unsigned int size)
 u64 guest_phys_read(struct vcpu *v, gpa_t gpa, unsigned int size)
 {
 	const struct gp_extent *hint = NULL;
-	bool lapic = lapic_claims(&v->lapic, gpa);
 	u64 value = 0;
 
-	if (!lapic) {
+	if (lapic_claims(&v->lapic, gpa)) {
+		if (likely(size == LAPIC_ACCESS && IS_ALIGNED(gpa, LAPIC_ACCESS)))
+			return lapic_mmio_read(&v->lapic, (u32)PAGE_OFFSET(gpa), size);
+	} else {
 		const void *p = guest_ram(&v->vm->gpmap, gpa, GP_READ, &hint);
 
 		if (p && (size & (size - 1)) == 0 && PAGE_OFFSET(gpa) + size <= PAGE_SIZE)
@@ -243,14 +245,15 @@ int guest_write_linear(struct vcpu *v, gva_t gva, const void *src, unsigned int 
 
 int guest_fetch(struct vcpu *v, u8 bytes[INSN_MAX], struct fault *fault)
 {
-	unsigned int access = ACCESS_FETCH | (vcpu_cpl(v) == 3 ? (unsigned int)ACCESS_USER : 0);
-	const struct gp_extent *hint = NULL;
-	u64 rip = vcpu_rip(v);
-	unsigned int n = INSN_MAX, first;
-	const void *p;
+	unsigned int n = INSN_MAX, access = ACCESS_FETCH, first;
 	gpa_t gpa;
+	u64 rip;
 	int err;
 
+	vcpu_need(v, REG_RIP | REG_CS | REG_EFER);
+	rip = v->rip;
+	if (vcpu_cpl(v) == 3)
+		access |= ACCESS_USER;
 	if (vcpu_code_size(v) != 8) {
 		const struct segment *cs = vcpu_seg(v, SEG_CS);
 
@@ -267,11 +270,6 @@ int guest_fetch(struct vcpu *v, u8 bytes[INSN_MAX], struct fault *fault)
 	if (unlikely(err))
 		return err;
 	first = (unsigned int)(PAGE_SIZE - PAGE_OFFSET(rip));
-	p = guest_ram(&v->vm->gpmap, gpa, GP_READ, &hint);
-	if (likely(p && n == INSN_MAX && first >= INSN_MAX)) {
-		memcpy(bytes, p, INSN_MAX);
-		return INSN_MAX;
-	}
 	if (first > n)
 		first = n;
 	copy_from_page(v, bytes, gpa, first);

@@ -8,37 +8,44 @@
 
 #include "gpmap.h"
 #include "mm.h"
+#include "vcpu.h"
 
 /*
- * The extent that holds gpa, or NULL. *hint is the extent found last: one page table after the other, and the code
- * behind them, mostly lie in the same one.
+ * Host pointer to guest memory at gpa, or NULL when there is none or prot is not all allowed. It reaches at least to the
+ * end of the 4-KiB page. *hint is the extent found last: one page table after the other, and the code behind them,
+ * mostly lie in the same one.
  */
-static inline const struct gp_extent *guest_extent(const struct gpmap *m, gpa_t gpa,
-						   const struct gp_extent **hint)
+static inline __attribute__((always_inline)) void *
+guest_ram(const struct gpmap *m, gpa_t gpa, unsigned int prot, const struct gp_extent **hint)
 {
 	const struct gp_extent *x = *hint;
 
-	if (likely(x && gpa - x->gpa < x->len))
-		return x;
-	for (unsigned int i = m->n; i-- > 0;) {
-		x = &m->extent[i];
-		if (gpa - x->gpa < x->len) {
-			*hint = x;
-			return x;
-		}
+	if (unlikely(!x || gpa - x->gpa >= x->len)) {
+		const struct gp_extent *end = m->extent + m->n;
+
+		for (x = m->extent; x < end && gpa - x->gpa >= x->len; x++)
+			;
+		if (x == end)
+			return NULL;
+		*hint = x;
 	}
-	return NULL;
-}
-
-/* Host pointer to readable guest memory at gpa, or NULL. It reaches at least to the end of the 4-KiB page. */
-static inline void *guest_ram(const struct gpmap *m, gpa_t gpa, unsigned int prot,
-			      const struct gp_extent **hint)
-{
-	const struct gp_extent *x = guest_extent(m, gpa, hint);
-
-	if (!x || (x->prot & prot) != prot)
+	if (unlikely((x->prot & prot) != prot))
 		return NULL;
 	return phys_to_virt(x->hpa + (gpa - x->gpa));
 }
+
+/* What a fetch went through: the entries of its tables, and the host page. */
+struct fetch_trace {
+	unsigned int n;
+	const u64 *where[INSN_CACHE_LEVELS];
+	u64 entry[INSN_CACHE_LEVELS];
+	const u8 *host;
+};
+
+/*
+ * walk.c: translates a fetch and notes what it used. False: the walk is not the common one (another mode, a fault, an accessed
+ * bit to set); guest_translate() is to be asked.
+ */
+bool guest_fetch_walk(struct vcpu *v, gva_t gva, bool user, struct fetch_trace *t);
 
 #endif

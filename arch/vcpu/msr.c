@@ -76,9 +76,7 @@ static void tsc_move(struct vcpu *v, u64 delta)
 	v->tsc_offset += delta;
 	v->tsc_adjust += delta;
 	v->ops->set_tsc_offset(v, v->tsc_offset);
-	/* An armed deadline is now another moment. */
-	if (v->lapic.tsc_deadline)
-		(void)lapic_msr_write(&v->lapic, MSR_TSC_DEADLINE, v->lapic.tsc_deadline);
+	lapic_tsc_changed(&v->lapic);
 }
 
 static int tsc_read(struct vcpu *v, u32 msr, u64 *value)
@@ -584,7 +582,7 @@ static bool has(u32 leaf, char reg, u32 mask)
 	return cpuid_policy_has(leaf, 0, reg, CPUID_BIT(mask));
 }
 
-static bool offered(const struct msr_row *row)
+static bool offered_here(const struct msr_row *row)
 {
 	if (row->vendor != MSR_ANY && (row->vendor == MSR_INTEL) != policy_vendor_is_intel())
 		return false;
@@ -609,6 +607,11 @@ static bool offered(const struct msr_row *row)
 	default:
 		return true;
 	}
+}
+
+static inline bool offered(const struct msr_row *row)
+{
+	return likely(row->vendor == MSR_ANY && row->need == NEED_NOTHING) || offered_here(row);
 }
 
 static int unknown(struct vcpu *v, u32 msr, const u64 *written)

@@ -72,10 +72,15 @@ static u64 lapic_guest_tsc(void *ctx)
 
 static u64 lapic_tsc_to_ns(void *ctx, u64 guest_tsc)
 {
-	u64 host_tsc = guest_tsc - ((struct vcpu *)ctx)->tsc_offset;
+	u64 now = vcpu_guest_tsc(ctx);
 
-	/* Rounded up, so that the guest never sees the timer before its time; the past is now. */
-	return (s64)(host_tsc - rdtsc()) <= 0 ? 0 : time_from_tsc(host_tsc) + 1;
+	if (guest_tsc <= now)
+		return 0;
+	/* Further than the clock counts: never. */
+	if (guest_tsc - now > INT64_MAX - rdtsc())
+		return TIME_NEVER;
+	/* Rounded up, so that the guest never sees the timer before its time. */
+	return time_from_tsc(guest_tsc - ((struct vcpu *)ctx)->tsc_offset) + 1;
 }
 
 static void lapic_tpr_changed(void *ctx)
@@ -117,6 +122,7 @@ int vcpu_create(struct vcpu *v, struct vm *vm, const struct virt_ops *ops, u32 i
 	if (err)
 		return err;
 	lapic_create(&v->lapic, id, id == 0, &v->timers, bus, &lapic_ops, v);
+	v->lapic.phys_bits = (u8)policy_maxphyaddr();
 	bus->lapic[bus->n++] = &v->lapic;
 	vm->vcpu[vm->nr_vcpus++] = v;
 	msr_setup_intercepts(v);
@@ -163,8 +169,7 @@ void vcpu_reset(struct vcpu *v, bool init)
 		v->tsc_offset = -rdtsc();
 		v->tsc_adjust = 0;
 		lapic_reset(&v->lapic);
-		if (read_cr4() & CR4_OSXSAVE)
-			xsetbv(0, XCR0_X87);
+		xcr0_reset();
 	} else {
 		lapic_init_reset(&v->lapic);
 	}
@@ -236,11 +241,19 @@ static bool serve_requests(struct vcpu *v)
 	return false;
 }
 
+/* The host's interrupt handlers only leave marks; this turns them into requests. */
+void vcpu_after_interrupt(struct vcpu *v)
+{
+	if (this_cpu()->timer_fired)
+		vcpu_request(v, VCPU_REQ_TIMER);
+	if (v->id == 0)
+		vcpu_request(v, VCPU_REQ_CONSOLE);
+}
+
 static void idle(struct vcpu *v)
 {
 	irq_wait();
-	if (this_cpu()->timer_fired)
-		vcpu_request(v, VCPU_REQ_TIMER);
+	vcpu_after_interrupt(v);
 }
 
 static void enter(struct vcpu *v)

@@ -332,11 +332,98 @@ static int walk_once(struct walk *w, gpa_t *gpa)
 	return walk_32(w, gpa);
 }
 
+/*
+ * The common walk: long mode with 4 levels, nothing refused, accessed and dirty bits set. It reads the same entries
+ * as walk_wide() and changes nothing; false leaves everything else, each fault included, to that.
+ */
+static inline __attribute__((always_inline)) bool walk_plain(const struct vcpu *v, gva_t gva,
+							     unsigned int access, gpa_t *gpa,
+							     struct fetch_trace *trace)
+{
+	const struct gpmap *m = &v->vm->gpmap;
+	const struct gp_extent *x = NULL;
+	const u64 need = PTE_P | PTE_A;
+	u64 refuse = need | (BIT64(PTE_ADDR_HIGH) - BIT64(policy_maxphyaddr()));
+	gpa_t table = v->cr3 & PTE_ADDR;
+	unsigned int shift = PAGE_SHIFT + 3 * INDEX_BITS;
+	u64 all = ~UINT64_C(0), any = 0, entry;
+
+	if (!(v->efer & EFER_NXE))
+		refuse |= PTE_NX;
+	for (;;) {
+		gpa_t where = table + ((gva >> shift & INDEX_MASK) << 3);
+		const u64 *p = guest_ram(m, where, GP_READ, &x);
+
+		if (unlikely(!p))
+			return false;
+		entry = __atomic_load_n(p, __ATOMIC_RELAXED);
+		if (unlikely((entry ^ need) & refuse))
+			return false;
+		if (trace) {
+			trace->where[trace->n] = p;
+			trace->entry[trace->n++] = entry;
+		}
+		all &= entry;
+		any |= entry;
+		if (shift == PAGE_SHIFT)
+			break;
+		if (entry & PTE_PS) {
+			/* 2-MiB pages only; bits 13-20 are reserved. */
+			if (shift != PAGE_SHIFT + INDEX_BITS ||
+			    (entry & (BIT64(PAGE_SHIFT + INDEX_BITS) - BIT64(PAGE_SHIFT + 1))))
+				return false;
+			break;
+		}
+		table = entry & PTE_ADDR;
+		shift -= INDEX_BITS;
+	}
+	if (access & ACCESS_USER) {
+		if (!(all & PTE_U))
+			return false;
+	} else if ((all & PTE_U) && (v->cr4 & (CR4_SMEP | CR4_SMAP))) {
+		return false;
+	}
+	if (access & ACCESS_FETCH) {
+		if (any & PTE_NX)
+			return false;
+	} else if ((v->cr4 & CR4_PKE) && (all & PTE_U)) {
+		return false;
+	}
+	if ((access & ACCESS_WRITE) && (!(all & PTE_W) || !(entry & PTE_D)))
+		return false;
+	*gpa = (entry & PTE_ADDR & ~(BIT64(shift) - 1)) | (gva & (BIT64(shift) - 1));
+	return true;
+}
+
+/* CR0.PG follows from EFER.LMA. */
+static bool plain_mode(const struct vcpu *v, gva_t gva)
+{
+	return (v->efer & EFER_LMA) && !(v->cr4 & CR4_LA57) && is_canonical(gva, CANONICAL_48);
+}
+
+bool guest_fetch_walk(struct vcpu *v, gva_t gva, bool user, struct fetch_trace *t)
+{
+	unsigned int access = ACCESS_FETCH | (user ? (unsigned int)ACCESS_USER : 0);
+	const struct gp_extent *x = NULL;
+	gpa_t gpa;
+
+	vcpu_need(v, REG_CR3 | REG_CR4 | REG_EFER);
+	*t = (struct fetch_trace){ 0 };
+	if (!plain_mode(v, gva) || !walk_plain(v, gva, access, &gpa, t))
+		return false;
+	t->host = guest_ram(&v->vm->gpmap, gpa & ~(PAGE_SIZE - 1), GP_READ, &x);
+	return t->host != NULL;
+}
+
 int guest_translate(struct vcpu *v, gva_t gva, unsigned int access, gpa_t *gpa, struct fault *fault)
 {
 	struct walk w;
 	int err;
 
+	vcpu_need(v, REG_CR0 | REG_CR3 | REG_CR4 | REG_EFER);
+	if (likely(plain_mode(v, gva) && !(access & ACCESS_IMPLICIT) &&
+		   walk_plain(v, gva, access, gpa, NULL)))
+		return 0;
 	w.cr0 = vcpu_cr0(v);
 	w.efer = vcpu_efer(v);
 	if (!(w.efer & EFER_LMA))

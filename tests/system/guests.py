@@ -8,8 +8,8 @@ import glob
 import os
 import subprocess
 
-import emulators
 import plinth
+from plinth import emulators
 
 DIRECTORY = os.path.join(plinth.BUILD, "tests", "guest")
 QEMU_TIMEOUT = 60
@@ -80,6 +80,8 @@ def one(place, guest, elf):
     def test(t):
         if not os.path.exists(plinth.PLINTH):
             raise plinth.Failed(f"no {plinth.PLINTH}")
+        if subprocess.run(["make", "-s", "-q", elf], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode:
+            raise plinth.Failed("does not build: make guests")
         if PLACES[place] and not emulators.bochs_program():
             raise plinth.Skip("no Bochs here")
         bare, end = run(t.log + ".bare", guest, elf, True, place)
@@ -91,12 +93,13 @@ def one(place, guest, elf):
     return test
 
 
+def build():
+    done = subprocess.run(["make", "-s", "-k", f"-j{os.cpu_count()}", "guests"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    return done.returncode == 0
+
+
 def tests():
-    subprocess.run(["make", "-s", "-k", f"-j{os.cpu_count()}", "guests"], stdin=subprocess.DEVNULL)
-    found = []
-    for place in PLACES:
-        for elf in sorted(glob.glob(os.path.join(DIRECTORY, "*.elf"))):
-            guest = os.path.basename(elf)[:-len(".elf")]
-            if place in particular(guest, "only", PLACES):
-                found.append((f"guest/{guest} on {place}", one(place, guest, elf)))
-    return found
+    sources = glob.glob("tests/guest/*.c") + glob.glob("tests/guest/*.asm")
+    guests = sorted({os.path.splitext(os.path.basename(source))[0] for source in sources})
+    return [(f"guest/{guest} on {place}", one(place, guest, os.path.join(DIRECTORY, guest + ".elf")))
+            for place in PLACES for guest in guests if place in particular(guest, "only", PLACES)]

@@ -162,11 +162,11 @@ class Qemu(Machine):
                                        start_new_session=True)
         far.close()
         control_far.close()
-        self.socket, self.control_socket = near, control_near
+        self.control_socket = control_near
         self.control = control_near.makefile("rw")
         self.logfile = open(log, "w")
-        port = pexpect.fdpexpect.fdspawn(near, encoding="utf-8", codec_errors="replace",
-                                         logfile=None, use_poll=False)
+        # Detached: the number has one owner, which closes it once.
+        port = pexpect.fdpexpect.fdspawn(near.detach(), encoding="utf-8", codec_errors="replace")
         port.logfile_read = self.logfile
         self.greeted = False
         super().__init__(process, port, log)

@@ -76,8 +76,12 @@ def unit_test(t):
         raise plinth.Failed(f"exit status {done.returncode}\n{text}")
 
 
+def unit_build():
+    subprocess.run(["make", "-s", "-k", f"-j{os.cpu_count()}", "unit-build"], stdin=subprocess.DEVNULL,
+                   stdout=subprocess.DEVNULL)
+
+
 def unit_tests():
-    subprocess.run(["make", "-s", "-k", f"-j{os.cpu_count()}", "unit-build"], stdin=subprocess.DEVNULL)
     names = sorted(name[:-2] for name in os.listdir("tests/unit") if name.startswith("test_") and name.endswith(".c"))
     return [("unit/" + name, unit_test) for name in names]
 
@@ -121,6 +125,7 @@ def main():
 
     results = Results()
     results.times = []
+    build = {"unit": unit_build, "guest": guests.build}
     collect = {"unit": unit_tests, "lint": lint.tests, "guest": guests.tests, "system": system_tests}
     found = False
     with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
@@ -132,6 +137,8 @@ def main():
             if listing:
                 print("\n".join(name for name, _ in tests))
                 continue
+            if tests and suite in build:
+                build[suite]()
             list(pool.map(lambda test: run_one(*test, results), tests))
     if listing:
         return 0

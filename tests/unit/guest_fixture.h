@@ -29,7 +29,7 @@ static struct vcpu boot_vcpu;
 static u8 *low_ram, *high_ram, *pool;
 static unsigned int lapic_writes, port_writes;
 
-/* --- what the image has and these tests replace ------------------------------------------------ */
+/* --- what the image has and these tests replace ---------------------------------------------- */
 
 void vcpu_load(struct vcpu *v, u32 regs)
 {
@@ -64,7 +64,7 @@ struct cpuid_regs cpuid_policy(struct vcpu *v, u32 leaf, u32 subleaf)
 	return r;
 }
 
-/* --- the guest --------------------------------------------------------------------------------- */
+/* --- the guest ------------------------------------------------------------------------------- */
 
 static u64 fixture_leaf(hpa_t pa, unsigned int level, unsigned int prot, enum memtype type)
 {

@@ -267,7 +267,16 @@ static void test_rsdp(void **state)
 	put32(0xe0000 + 20, UINT32_MAX);
 	fix_sum(0xe0000, 36, 32);
 	assert_int_equal(init(0), -ENOENT);
+	/* Longer than what is left of the area it was found in. */
+	reset(NULL);
+	x = root("XSDT", 0, NULL);
+	rsdp(0xfffd0, 2, 0, x);
+	assert_int_equal(init(0), 0);
+	put32(0xfffd0 + 20, 100);
+	fix_sum(0xfffd0, 100, 32);
+	assert_int_equal(init(0), -ENOENT);
 	/* An RSDT under the XSDT's pointer is none. */
+	r = root("RSDT", 0, NULL);
 	rsdp(0xe0000, 2, 0, r);
 	assert_int_equal(init(0), -ENOENT);
 }

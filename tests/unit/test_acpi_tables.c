@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The guest's ACPI and MP tables, read back as an operating system reads them: ACPI 6.4 chapter 5
- * (offsets from its tables), MultiProcessor Specification 1.4 chapter 4. With PLINTH_DUMP_TABLES=DIR
- * the tables are also written there, for a disassembler.
+ * (offsets from its tables), MultiProcessor Specification 1.4 chapter 4. With the environment's
+ * PLINTH_DUMP_TABLES=DIR the tables are also written there, for a disassembler.
  */
 #include "guest_fixture.h"
 

@@ -240,10 +240,10 @@ static void test_help(void **state)
 
 static void test_noise(void **state)
 {
-	static const char *const pieces[] = {
-		"console", "com1",	 "vga", "none", "9600", "0x", "12", "M", "reset", "halt",
-		"help",	   "debug-exit", "=",	",",	":",	" ",  "\t", "-", "\377",
-	};
+	static const char pieces[][12] = { "console", "com1",	    "vga", "none",  "9600",
+					   "0x",      "12",	    "M",   "reset", "halt",
+					   "help",    "debug-exit", "=",   ",",	    ":",
+					   " ",	      "\t",	    "-",   "\377" };
 	char line[200];
 
 	(void)state;

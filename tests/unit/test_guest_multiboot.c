@@ -121,7 +121,7 @@ static void assert_zero(gpa_t at, u64 n)
 		assert_int_equal(guest_u64(at + i), 0);
 }
 
-/* --- good kernels ------------------------------------------------------------------------------ */
+/* --- good kernels ---------------------------------------------------------------------------- */
 
 static void test_elf32(void **state)
 {
@@ -265,7 +265,7 @@ static void test_low_segment(void **state)
 	assert_true(vcpu_gpr(&boot_vcpu, GPR_RBX) >= LOAD + 0x6000);
 }
 
-/* --- recognition and bad kernels --------------------------------------------------------------- */
+/* --- recognition and bad kernels ------------------------------------------------------------- */
 
 static void test_recognition(void **state)
 {

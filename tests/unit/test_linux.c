@@ -78,7 +78,7 @@ static void load_ok(unsigned int n)
 		fail_msg("load: %d, %s", err, why);
 }
 
-/* --- a good image ------------------------------------------------------------------------------ */
+/* --- a good image ---------------------------------------------------------------------------- */
 
 static void test_registers(void **state)
 {
@@ -184,7 +184,7 @@ static void test_rsdp_needs_2_14(void **state)
 	assert_int_equal(guest_u64(ZERO_PAGE + 0x70), 0);
 }
 
-/* --- placement --------------------------------------------------------------------------------- */
+/* --- placement ------------------------------------------------------------------------------- */
 
 static void expect_initrd(gpa_t at)
 {
@@ -272,7 +272,7 @@ static void test_kernel_does_not_fit(void **state)
 	expect_error(1, -ENOSPC, "too little RAM");
 }
 
-/* --- bad images -------------------------------------------------------------------------------- */
+/* --- bad images ------------------------------------------------------------------------------ */
 
 static void test_not_linux(void **state)
 {

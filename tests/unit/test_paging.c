@@ -388,12 +388,17 @@ static void test_random(void **state)
 
 int main(void)
 {
+	/* clang-format off */
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(test_init, pc),	    cmocka_unit_test_setup(test_no_nx, pc),
-		cmocka_unit_test_setup(test_no_memory, pc), cmocka_unit_test_setup(test_map, pc),
-		cmocka_unit_test_setup(test_unmap, pc),	    cmocka_unit_test_setup(test_ensure, pc),
+		cmocka_unit_test_setup(test_init, pc),
+		cmocka_unit_test_setup(test_no_nx, pc),
+		cmocka_unit_test_setup(test_no_memory, pc),
+		cmocka_unit_test_setup(test_map, pc),
+		cmocka_unit_test_setup(test_unmap, pc),
+		cmocka_unit_test_setup(test_ensure, pc),
 		cmocka_unit_test_setup(test_random, pc),
 	};
+	/* clang-format on */
 
 	return cmocka_run_group_tests_name("paging", tests, NULL, NULL);
 }

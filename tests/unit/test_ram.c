@@ -144,8 +144,8 @@ static void test_keep(void **state)
 	m.n = 0;
 	memmap_add(&m, 0, MIB(256), MEM_RAM);
 	assert_int_equal(choose(0, MIB(16)), 0);
-	check(MIB(
-		238)); /* of the 16, one is the megabyte before the first chunk; the rest in chunks */
+	/* Of the 16, one is the megabyte before the first chunk; the rest goes in chunks. */
+	check(MIB(238));
 	assert_int_equal(memmap_total(&m, MEM_RAM), MIB(1) + MIB(17));
 	m = before;
 	assert_int_equal(choose(0, MIB(1)), 0);
@@ -237,6 +237,15 @@ static void test_full_map(void **state)
 	assert_int_equal(memmap_add(&m, GIB(8) + 0x1000, GIB(1), MEM_RAM), 0);
 	assert_int_equal(choose(0, 0), 0);
 	check(GIB(1) - MIB(2));
+	/* Marking the first extent takes no entry, the second does: the first must be undone. */
+	m.n = 0;
+	for (u64 i = 0; i + 2 < MEMMAP_MAX; i++)
+		assert_int_equal(memmap_add(&m, i * MIB(8), 0x1000, MEM_RESERVED), 0);
+	assert_int_equal(memmap_add(&m, GIB(8), MIB(512), MEM_RAM), 0);
+	assert_int_equal(memmap_add(&m, GIB(9) + 0x1000, MIB(256), MEM_RAM), 0);
+	assert_int_equal(choose(MIB(600), 0), -ENOMEM);
+	assert_int_equal(choose(MIB(512), 0), 0);
+	check(MIB(512));
 }
 
 static void test_huge(void **state)

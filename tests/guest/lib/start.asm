@@ -16,6 +16,8 @@ EFER_LME	  equ 1 << 8
 PTE_TABLE	  equ 0x7			; present, writable, user
 PTE_LARGE	  equ 0x87			; and PS
 STACK_BYTES	  equ 0x8000
+USER_CS		  equ 0x33
+USER_SS		  equ 0x3b
 
 extern guest_start
 extern guest_trap
@@ -139,6 +141,38 @@ trap_common:
 	add	rsp, 16
 	iretq
 
+; void call_user(void (*fn)(u64 arg), u64 arg): to ring 3 and back by vector 81H, whose handler comes to user_done.
+global call_user
+global user_done
+global user_rsp
+call_user:
+	push	rbx
+	push	rbp
+	push	r12
+	push	r13
+	push	r14
+	push	r15
+	mov	[user_rsp], rsp
+	mov	rax, user_stack_top - 8
+	mov	qword [rax], user_return
+	push	USER_SS
+	push	rax
+	push	2
+	push	USER_CS
+	push	rdi
+	mov	rdi, rsi
+	iretq
+user_return:
+	int	0x81
+user_done:
+	pop	r15
+	pop	r14
+	pop	r13
+	pop	r12
+	pop	rbp
+	pop	rbx
+	ret
+
 section .data
 align 8
 global gdt
@@ -165,5 +199,9 @@ page_tables:
 stack:
 	resb	STACK_BYTES
 stack_top:
+	resb	STACK_BYTES
+user_stack_top:
+user_rsp:
+	resq	1
 
 section .note.GNU-stack noalloc noexec nowrite progbits
