@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The instructions that a vCPU exited at last, decoded (arch/vcpu/insn_cache.c). An entry holds the page-table entries that its
- * fetch used and the bytes that it found; it counts only while all of them have the same value in guest memory. So
- * nothing ever needs to invalidate it, and the answer is that of a full walk, fetch and decode.
+ * The instructions that a vCPU exited at last, decoded (arch/vcpu/insn_cache.c). An entry holds
+ * the page-table entries that its fetch used and the bytes that it found; it counts only while
+ * all of them have the same value in guest memory. So nothing ever needs to invalidate it, and
+ * the answer is that of a full walk, fetch and decode.
  */
 #ifndef PLINTH_INSN_CACHE_H
 #define PLINTH_INSN_CACHE_H

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Instruction decoder: prefixes, opcode map, ModRM and SIB, displacement, immediate. SDM vol. 2 rev. 083
- * ch. 2, APM vol. 3 rev. 3.35 ch. 1. It knows which opcode bytes exist, not each form of a group: what an
- * instruction does with its operands, and which forms are #UD, is the emulator's business.
+ * Instruction decoder: prefixes, opcode map, ModRM and SIB, displacement, immediate. SDM vol. 2
+ * rev. 083 ch. 2, APM vol. 3 rev. 3.35 ch. 1. It knows which opcode bytes exist, not each form of
+ * a group: what an instruction does with its operands, and which forms are #UD, is the emulator's
+ * business.
  *
- * Where the vendors differ (a near branch with 66 in 64-bit mode) Intel's reading is taken: 66 is ignored.
+ * Where the vendors differ (a near branch with 66 in 64-bit mode) Intel's reading is taken: 66 is
+ * ignored.
  */
 #include "decode_priv.h"
 #include "errors.h"
@@ -295,7 +297,10 @@ static int decode_vex(struct insn *in, struct cursor *c, u8 escape, bool long_mo
 	return flags & OP_BAD ? -EINVAL : (int)flags;
 }
 
-/* Is the byte at the cursor's predecessor an escape to VEX, EVEX or XOP, rather than an instruction? */
+/*
+ * Is the byte at the cursor's predecessor an escape to VEX, EVEX or XOP, rather than an
+ * instruction?
+ */
 static int is_vex(const struct cursor *c, u8 escape, bool long_mode)
 {
 	if (escape != ESC_XOP && long_mode)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The opcode maps that need a table: SDM vol. 2 rev. 083 tables A-2 and A-3, APM vol. 3 rev. 3.35
- * appendix A. Opcodes that are not named stand alone: neither ModRM nor immediate. The maps 0F 38 and
- * 0F 3A are regular (ModRM; ModRM and a byte) and need none.
+ * appendix A. Opcodes that are not named stand alone: neither ModRM nor immediate. The maps 0F 38
+ * and 0F 3A are regular (ModRM; ModRM and a byte) and need none.
  */
 #include "decode_priv.h"
 

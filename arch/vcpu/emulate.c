@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Instruction emulator: fetches, decodes and hands over to the group that knows the instruction. SDM vol. 2 rev. 083, APM vol. 3
- * rev. 3.35. It is reached only for instructions that the processor has begun and given up because of an intercept: what it
- * would have refused before (privilege, I/O permission) is not checked again.
+ * Instruction emulator: fetches, decodes and hands over to the group that knows the instruction.
+ * SDM vol. 2 rev. 083, APM vol. 3 rev. 3.35. It is reached only for instructions that the
+ * processor has begun and given up because of an intercept: what it would have refused before
+ * (privilege, I/O permission) is not checked again.
  */
 #include "emulate_priv.h"
 #include "errors.h"
@@ -126,7 +127,9 @@ enum emulate_result emu_done(struct emu *e)
 	return vcpu_skip_insn(e->v, e->in.len) ? EMULATE_DONE : EMULATE_FAULT;
 }
 
-/* RIP is set so that skipping the instruction arrives at the target. The caller has checked that. */
+/*
+ * RIP is set so that skipping the instruction arrives at the target. The caller has checked that.
+ */
 enum emulate_result emu_jump(struct emu *e, u64 target)
 {
 	u64 before = target - e->in.len;
@@ -136,9 +139,10 @@ enum emulate_result emu_jump(struct emu *e, u64 target)
 }
 
 /*
- * The common case, in short: a MOV in 64-bit mode between a register or an immediate and the device address that the
- * nested page fault reported. The processor has checked segment, alignment and page tables for this access before it
- * faulted (see emu_translate()). False: not that, nothing has happened.
+ * The common case, in short: a MOV in 64-bit mode between a register or an immediate and the
+ * device address that the nested page fault reported. The processor has checked segment,
+ * alignment and page tables for this access before it faulted (see emu_translate()). False: not
+ * that, nothing has happened.
  */
 static bool device_mov(struct vcpu *v, const struct insn *in)
 {

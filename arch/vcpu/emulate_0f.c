@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The two-byte opcodes and MOVBE: extending moves, bit tests, compare and exchange, SETcc, CMOVcc. SDM vol. 2 rev. 083,
- * tables A-3 and A-4 and the instructions' pages.
+ * The two-byte opcodes and MOVBE: extending moves, bit tests, compare and exchange, SETcc,
+ * CMOVcc. SDM vol. 2 rev. 083, tables A-3 and A-4 and the instructions' pages.
  */
 #include "emulate_priv.h"
 #include "errors.h"
@@ -62,8 +62,8 @@ static enum emulate_result setcc(struct emu *e)
 }
 
 /*
- * BT, BTS, BTR, BTC. With the bit number in a register a memory operand is a string of bits: the number, signed, chooses
- * the word too.
+ * BT, BTS, BTR, BTC. With the bit number in a register a memory operand is a string of bits: the
+ * number, signed, chooses the word too.
  */
 static enum emulate_result bit_test(struct emu *e, enum bit_op op, bool by_register)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Integer arithmetic with its flags, as pure functions: SDM vol. 1 rev. 083 3.4.3.1 and the instructions' pages in
- * vol. 2. Operands are cut to size (1, 2, 4, 8 bytes). Where the manual leaves a flag undefined, it is what
- * most processors do, or unchanged.
+ * Integer arithmetic with its flags, as pure functions: SDM vol. 1 rev. 083 3.4.3.1 and the
+ * instructions' pages in vol. 2. Operands are cut to size (1, 2, 4, 8 bytes). Where the manual
+ * leaves a flag undefined, it is what most processors do, or unchanged.
  */
 #include "emulate_priv.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Operands: registers, effective addresses (SDM vol. 1 rev. 083 3.7.5), segmentation (SDM vol. 3 5.3 to 5.5), paging, and
- * access to what is behind. All checks of an access come before its first byte.
+ * Operands: registers, effective addresses (SDM vol. 1 rev. 083 3.7.5), segmentation (SDM vol. 3
+ * 5.3 to 5.5), paging, and access to what is behind. All checks of an access come before its
+ * first byte.
  */
 #include "emulate_priv.h"
 #include "errors.h"
@@ -45,7 +46,10 @@ static bool is_canonical(struct vcpu *v, gva_t gva)
 	return high == 0 || high == -1;
 }
 
-/* Type and limit outside 64-bit mode: SDM vol. 3 5.3, 5.5; real and virtual-8086 mode know the limit only. */
+/*
+ * Type and limit outside 64-bit mode: SDM vol. 3 5.3, 5.5; real and virtual-8086 mode know the
+ * limit only.
+ */
 static bool segment_allows(struct vcpu *v, const struct segment *s, u64 offset, unsigned int size,
 			   bool write)
 {
@@ -101,8 +105,9 @@ int emu_linear(struct emu *e, unsigned int seg, u64 offset, unsigned int size, b
 }
 
 /*
- * The processor has walked the guest's tables and checked the access before it took the nested page fault
- * (APM vol. 2 15.25.6, SDM vol. 3 29.3.3): its address can be used where it is certain whose it is.
+ * The processor has walked the guest's tables and checked the access before it took the nested
+ * page fault (APM vol. 2 15.25.6, SDM vol. 3 29.3.3): its address can be used where it is certain
+ * whose it is.
  */
 static bool known_gpa(const struct emu *e, gva_t gva, bool write)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The one-byte opcodes: moves, arithmetic, shifts, groups 1 to 4. SDM vol. 2 rev. 083, table A-2 and the
- * instructions' pages.
+ * The one-byte opcodes: moves, arithmetic, shifts, groups 1 to 4. SDM vol. 2 rev. 083, table A-2
+ * and the instructions' pages.
  */
 #include "emulate_priv.h"
 #include "errors.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Inside the emulator: one instruction under emulation, its operands, and the groups of instructions.
+ * Inside the emulator: one instruction under emulation, its operands, and the groups of
+ * instructions.
  */
 #ifndef PLINTH_EMULATE_PRIV_H
 #define PLINTH_EMULATE_PRIV_H
@@ -46,7 +47,7 @@ static inline u64 emu_mask(unsigned int size)
 	return ~UINT64_C(0) >> (64 - 8 * size);
 }
 
-/* --- operands (emulate_mem.c): 0, or -EFAULT with the exception queued --------------------------- */
+/* --- operands (emulate_mem.c): 0, or -EFAULT with the exception queued ----------------------- */
 
 #define HIGH_BYTE 4 /* without REX, byte registers 4-7 are AH, CH, DH, BH */
 
@@ -124,7 +125,7 @@ void emu_rm_write(struct emu *e, const struct rm *rm, u64 value);
 /* Second half of a read-modify-write. False: RAM has another value than old by now; do it again. */
 bool emu_rm_commit(struct emu *e, const struct rm *rm, u64 old, u64 value);
 
-/* --- pure arithmetic (emulate_alu.c); flags are read and written in *flags --------------------------- */
+/* --- pure arithmetic (emulate_alu.c); flags are read and written in *flags ------------------- */
 
 enum alu_op {
 	ALU_ADD,
@@ -172,11 +173,15 @@ bool alu_div(bool is_signed, u64 lo, u64 hi, u64 b, unsigned int size, u64 *quot
 /* Condition code 0-15 of Jcc, SETcc, CMOVcc. */
 bool alu_condition(unsigned int cc, u64 flags);
 
-/* --- insn_cache.c: the instruction at RIP in 64-bit mode, or NULL: fetch and decode it. The pointer holds for this exit. */
+/* --- insn_cache.c ------------------------------------------------------------------------ */
+
+/*
+ * The instruction at RIP in 64-bit mode, or NULL: fetch and decode it. Valid until the next call.
+ */
 
 const struct insn *insn_cache_get(struct vcpu *v);
 
-/* --- groups. EMULATE_DONE: registers and RIP are final ------------------------------------------------ */
+/* --- groups. EMULATE_DONE: registers and RIP are final --------------------------------------- */
 
 /* Ends an instruction: to the next one, or to a target. */
 enum emulate_result emu_done(struct emu *e);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * PUSH, POP, LEAVE and the near CALL, JMP, RET whose stack or operand lies in a device. SDM vol. 1 rev. 083 ch. 6 and the
- * instructions' pages in vol. 2. RSP changes last, so that every fault leaves it alone.
+ * PUSH, POP, LEAVE and the near CALL, JMP, RET whose stack or operand lies in a device. SDM vol.
+ * 1 rev. 083 ch. 6 and the instructions' pages in vol. 2. RSP changes last, so that every fault
+ * leaves it alone.
  */
 #include "emulate_priv.h"
 #include "errors.h"

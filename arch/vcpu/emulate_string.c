@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * String instructions and port I/O: MOVS, CMPS, STOS, LODS, SCAS, INS, OUTS with REP, REPE, REPNE; IN, OUT. SDM vol. 1 rev. 083
- * 7.3.9 and the REP page of vol. 2. After each iteration the registers are those that the manual promises, so that a fault or
- * an interrupt between two finds the state precise.
+ * String instructions and port I/O: MOVS, CMPS, STOS, LODS, SCAS, INS, OUTS with REP, REPE,
+ * REPNE; IN, OUT. SDM vol. 1 rev. 083 7.3.9 and the REP page of vol. 2. After each iteration the
+ * registers are those that the manual promises, so that a fault or an interrupt between two finds
+ * the state precise.
  */
 #include "emulate_priv.h"
 #include "errors.h"
@@ -198,7 +199,10 @@ enum emulate_result emu_string(struct emu *e)
 			vcpu_set_rflags(v, s.flags);
 			return emu_done(e);
 		}
-		/* TF traps after each iteration, with RIP at the instruction: SDM vol. 3 17.3.1.4. */
+		/*
+		 * TF traps after each iteration, with RIP at the instruction: SDM vol. 3
+		 * 17.3.1.4.
+		 */
 		if (s.flags & RFLAGS_TF) {
 			vcpu_set_dr6(v, vcpu_dr6(v) | DR6_BS);
 			vcpu_inject_exception(v, VEC_DB, false, 0);

@@ -15,6 +15,8 @@
 #include "virt.h"
 #include "vm.h"
 
+#define OPCODE_MOV_TO_CR 0x22 /* after 0F */
+
 static void exit_cpuid(struct vcpu *v)
 {
 	struct cpuid_regs r;
@@ -240,6 +242,23 @@ static void exit_exception(struct vcpu *v)
 	vcpu_inject_exception(v, e->vector, e->has_error, e->error);
 }
 
+/*
+ * QEMU's software emulation answers a CR4 with reserved bits, which is #GP, with the code of a failed entry at the MOV. Two failures
+ * in a row are of another kind.
+ */
+static bool refused_cr4(struct vcpu *v)
+{
+	const struct exit_trace *before = &v->trace[(v->trace_next - 2) % EXIT_TRACE];
+	struct insn in;
+
+	if (before->kind == EXIT_ENTRY_FAILURE || emulate_fetch_decode(v, NULL, 0, &in) ||
+	    in.map != MAP_0F || in.opcode != OPCODE_MOV_TO_CR || in.reg != 4 ||
+	    cr4_write(v, vcpu_gpr(v, in.rm)) == 0)
+		return false;
+	vcpu_inject_gp(v, 0);
+	return true;
+}
+
 void vcpu_handle_exit(struct vcpu *v)
 {
 	char why[64];
@@ -308,6 +327,8 @@ void vcpu_handle_exit(struct vcpu *v)
 		vcpu_stop_guest(v, "triple fault");
 		return;
 	case EXIT_ENTRY_FAILURE:
+		if (refused_cr4(v))
+			return;
 		vcpu_stop_guest(v, "the processor refused the guest's state");
 		return;
 	case EXIT_DR_ACCESS:

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Access to the guest's memory, by physical and by linear address. What is not RAM is this vCPU's LAPIC page or
- * belongs to the board; there an access is made in naturally aligned pieces of 1, 2, 4 or 8 bytes, as a chipset
- * splits it by byte enables. SDM vol. 3 rev. 083 11.4.1 (the LAPIC page comes before what the bus has there).
+ * Access to the guest's memory, by physical and by linear address. What is not RAM is this vCPU's
+ * LAPIC page or belongs to the board; there an access is made in naturally aligned pieces of 1,
+ * 2, 4 or 8 bytes, as a chipset splits it by byte enables. SDM vol. 3 rev. 083 11.4.1 (the LAPIC
+ * page comes before what the bus has there).
  */
 #include "errors.h"
 #include "guest_mem.h"

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Decoded instructions of 64-bit mode, found again by RIP and checked against guest memory. A guest exits at few places:
- * its EOI, its timer, its console. SDM vol. 3 rev. 083 4.10 allows a processor to remember translations longer than this
- * does, since here each table entry is read anew.
+ * Decoded instructions of 64-bit mode, found again by RIP and checked against guest memory. A
+ * guest exits at few places: its EOI, its timer, its console. SDM vol. 3 rev. 083 4.10 allows a
+ * processor to remember translations longer than this does, since here each table entry is read
+ * anew.
  */
 #include "emulate_priv.h"
 #include "guest_mem_priv.h"

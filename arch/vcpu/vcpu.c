@@ -256,6 +256,13 @@ static void idle(struct vcpu *v)
 	vcpu_after_interrupt(v);
 }
 
+/* Interrupts that the LAPIC accepted from its own CPU make no request; one that waits for a window needs no second look. */
+static bool has_work(const struct vcpu *v)
+{
+	return __atomic_load_n(&v->requests, __ATOMIC_RELAXED) || v->pending.type ||
+	       (lapic_has_work(&v->lapic) && !v->windows);
+}
+
 static void enter(struct vcpu *v)
 {
 	struct event cut_short = { .type = EVENT_NONE };
@@ -280,9 +287,7 @@ void vcpu_run(struct vcpu *v)
 	for (;;) {
 		u64 deadline;
 
-		if (unlikely(v->pending.type))
-			vcpu_request(v, VCPU_REQ_EVENT);
-		if (unlikely(__atomic_load_n(&v->requests, __ATOMIC_RELAXED)) && serve_requests(v))
+		if (unlikely(has_work(v)) && serve_requests(v))
 			break;
 		/* Only an earlier deadline is worth the timer; a later one is found when it fires. */
 		deadline = next_deadline(v);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The guest's own page walk, for all paging modes: SDM vol. 3 rev. 083 ch. 4, APM vol. 2 rev. 3.42 ch. 5. The
- * tables are read from guest RAM as the processor reads them; accessed and dirty bits are set by compare-and-swap,
- * and only when the whole walk is permitted. A walk that another processor's change overtakes starts again.
+ * The guest's own page walk, for all paging modes: SDM vol. 3 rev. 083 ch. 4, APM vol. 2 rev.
+ * 3.42 ch. 5. The tables are read from guest RAM as the processor reads them; accessed and dirty
+ * bits are set by compare-and-swap, and only when the whole walk is permitted. A walk that
+ * another processor's change overtakes starts again.
  */
 #include "errors.h"
 #include "guest_mem.h"
@@ -59,10 +60,17 @@ struct walk {
 };
 
 #if __STDC_HOSTED__
-u32 guest_pkru(void); /* tests supply it */
+/* A host program has no guest in its registers; tests bring their own. */
+u32 guest_pkru(void);
+
+__attribute__((weak)) u32 guest_pkru(void)
+{
+	return 0;
+}
 #else
 /*
- * The guest's PKRU is live in the register. RDPKRU needs CR4.PKE, which is the guest's and not necessarily ours.
+ * The guest's PKRU is live in the register. RDPKRU needs CR4.PKE, which is the guest's and not
+ * necessarily ours.
  */
 static u32 guest_pkru(void)
 {
@@ -142,8 +150,8 @@ static inline int check_access(const struct walk *w, u64 all, bool nx, u64 leaf)
 }
 
 /*
- * Sets accessed bits in what the walk used, and dirty in the last. 0; -EAGAIN: an entry has changed since. Tables in
- * memory that the guest cannot write stay as they are, as in a ROM.
+ * Sets accessed bits in what the walk used, and dirty in the last. 0; -EAGAIN: an entry has
+ * changed since. Tables in memory that the guest cannot write stay as they are, as in a ROM.
  */
 static int update_entries(const struct walk *w, bool wide)
 {
@@ -183,7 +191,9 @@ static u64 read_entry(const struct walk *w, gpa_t where, const struct gp_extent 
 	return likely(p != NULL) ? __atomic_load_n(p, __ATOMIC_RELAXED) : OPEN_BUS;
 }
 
-/* Are bits of a large page's address below its size set? Bit 12 is PAT. level 2: 2 MiB, 3: 1 GiB. */
+/*
+ * Are bits of a large page's address below its size set? Bit 12 is PAT. level 2: 2 MiB, 3: 1 GiB.
+ */
 static bool large_page_bad(u64 entry, unsigned int level)
 {
 	unsigned int shift = PAGE_SHIFT + INDEX_BITS * (level - 1);
@@ -241,7 +251,10 @@ static int walk_long(struct walk *w, gpa_t *gpa)
 	return walk_wide(w, vcpu_cr3(w->v) & PTE_ADDR, w->cr4 & CR4_LA57 ? 5 : 4, gpa);
 }
 
-/* 4.4: the PDPTEs are read from memory, as processors with nested paging do (APM vol. 2 15.25.10). */
+/*
+ * 4.4: the PDPTEs are read from memory, as processors with nested paging do (APM vol. 2
+ * 15.25.10).
+ */
 static int walk_pae(struct walk *w, gpa_t *gpa)
 {
 	const struct gp_extent *hint = NULL;
@@ -333,8 +346,9 @@ static int walk_once(struct walk *w, gpa_t *gpa)
 }
 
 /*
- * The common walk: long mode with 4 levels, nothing refused, accessed and dirty bits set. It reads the same entries
- * as walk_wide() and changes nothing; false leaves everything else, each fault included, to that.
+ * The common walk: long mode with 4 levels, nothing refused, accessed and dirty bits set. It
+ * reads the same entries as walk_wide() and changes nothing; false leaves everything else, each
+ * fault included, to that.
  */
 static inline __attribute__((always_inline)) bool walk_plain(const struct vcpu *v, gva_t gva,
 							     unsigned int access, gpa_t *gpa,
@@ -448,8 +462,9 @@ int guest_translate(struct vcpu *v, gva_t gva, unsigned int access, gpa_t *gpa, 
 			return err;
 	}
 	/*
-	 * The guest's other processors keep changing these entries. The walk was permitted each time and *gpa is its
-	 * result: go on without the bits, as if it had been done before them.
+	 * The guest's other processors keep changing these entries. The walk was permitted each
+	 * time and *gpa is its result: go on without the bits, as if it had been done before
+	 * them.
 	 */
 	return 0;
 }

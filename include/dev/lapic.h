@@ -198,10 +198,16 @@ int lapic_pending_slow(struct lapic *l, bool *masked_by_tpr);
  * writes). Cheap when nothing is pending.
  */
 #define LAPIC_EXTINT 256
+
+/* Something of the LAPIC's own may be pending, deliverable or not; the 8259 kicks the vCPU instead. */
+static inline bool lapic_has_work(const struct lapic *l)
+{
+	return (__atomic_load_n(&l->posted, __ATOMIC_ACQUIRE) | l->irr_words) != 0;
+}
+
 static inline int lapic_pending(struct lapic *l, bool *masked_by_tpr)
 {
-	if (likely((__atomic_load_n(&l->posted, __ATOMIC_ACQUIRE) | l->irr_words |
-		    l->extint_open) == 0)) {
+	if (likely(!lapic_has_work(l) && !l->extint_open)) {
 		*masked_by_tpr = false;
 		return -1;
 	}

@@ -12,7 +12,6 @@
 #define X2APIC_ICR 0x830
 #define X2APIC_LVT_TIMER 0x832
 #define LVT_TSC_DEADLINE (2U << 17)
-#define ICR_SELF   (1U << 18)
 
 static volatile u32 handled;
 static bool x2apic;

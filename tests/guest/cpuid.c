@@ -256,8 +256,11 @@ static void cr4_bits(void)
 		/* All memory is a user's here: these two would take it away under our feet. */
 		if (offered && (BIT64(bits[i].bit) & (CR4_SMEP | CR4_SMAP | CR4_CET)))
 			continue;
-		/* QEMU takes a reserved bit for a failed VMRUN, and comes to its end. */
-		if (bare_qemu && !offered) {
+		/*
+		 * QEMU takes a reserved bit for a failed VMRUN, and comes to its end. VME and PCIDE it accepts always, also
+		 * of a guest.
+		 */
+		if (bare_qemu && !offered && !(BIT64(bits[i].bit) & (CR4_VME | CR4_PCIDE))) {
 			inside_only(false, "CR4.%s is as CPUID says", bits[i].title);
 			continue;
 		}
@@ -309,7 +312,6 @@ static void hidden(void)
 	UD("ENCLS", ".byte 0x0f, 0x01, 0xcf", 7, 'b', 2);
 	UD("RDFSBASE", ".byte 0xf3, 0x48, 0x0f, 0xae, 0xc0", 0, 'a', NO_FEATURE);
 	UD("INVPCID", ".byte 0x66, 0x0f, 0x38, 0x82, 0x10", 7, 'b', 10);
-	UD("LLWPCB", ".byte 0x8f, 0xe9, 0x78, 0x12, 0xc0", 0, 'a', NO_FEATURE);
 #undef UD
 	a = 0;
 	c = 0;

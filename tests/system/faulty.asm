@@ -20,8 +20,6 @@ TRIPLE_FAULT	equ 1
 FETCH_HOLE	equ 2
 FETCH_LAPIC	equ 3
 STACK_HOLE	equ 4
-HALT_FOREVER	equ 5
-VMX_SVM		equ 6
 
 	org LOAD
 	bits 32
@@ -55,21 +53,10 @@ start:
 	mov	eax, LAPIC
 	jmp	eax
 %elif CASE = STACK_HOLE
-	; An exception whose frame goes to a hole: the writes are lost, the handler runs.
+	; The frame of an exception goes to a hole.
 	lidt	[idt_pointer]
 	mov	esp, HOLE + 0x1000
 	ud2
-%elif CASE = HALT_FOREVER
-	hlt
-%elif CASE = VMX_SVM
-	; Instructions of the extensions that Plinth hides: #UD, each.
-	lidt	[idt_pointer]
-	vmrun
-	vmsave
-	vmload
-	stgi
-	clgi
-	skinit
 %endif
 
 survived:
@@ -81,14 +68,8 @@ survived:
 	cli
 	hlt
 
-; #UD: the instruction is skipped, all of them here have three bytes; case STACK_HOLE ends.
 invalid_opcode:
-%if CASE = STACK_HOLE
 	jmp	survived
-%else
-	add	dword [esp], 3
-	iretd
-%endif
 
 print:
 	mov	dx, LINE_STATUS

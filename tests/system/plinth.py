@@ -105,10 +105,10 @@ class Machine:
         self.expect(PROMPT, timeout)
         return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self.port.before).replace("\r", "").strip()
 
-    def listen(self):
-        """Takes in what comes, for a moment."""
+    def drain(self, seconds=0.5):
+        """Takes in what comes in that time, or to the end: an emulator that has ended leaves something behind."""
         try:
-            self.wait(pexpect.EOF, 0.1)
+            self.wait(pexpect.EOF, seconds)
         except (pexpect.TIMEOUT, pexpect.EOF):
             pass
 
@@ -116,10 +116,11 @@ class Machine:
         """Waits until the emulator ends by itself; returns its exit status."""
         deadline = time.monotonic() + timeout * SLOW
         while self.alive():
-            self.listen()
+            self.drain(0.1)
             if time.monotonic() > deadline:
                 raise Failed(f"still running after {timeout} s; last: {self.tail()!r}")
             time.sleep(0.02)
+        self.drain()
         return self.status()
 
     def alive(self):
@@ -238,6 +239,16 @@ class Bochs(Machine):
         self.logfile.close()
 
 
+def wait_until(condition, seconds):
+    """Whether it comes true in that time."""
+    deadline = time.monotonic() + seconds * SLOW
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
+
+
 # --- images --------------------------------------------------------------------------------------------
 
 
@@ -303,7 +314,7 @@ def run_tap(machine, timeout):
     deadline = time.monotonic() + timeout * SLOW
     grace = None
     while machine.alive():
-        machine.listen()
+        machine.drain(0.1)
         if not machine.alive():
             break
         now = time.monotonic()
@@ -314,5 +325,6 @@ def run_tap(machine, timeout):
         if now > deadline:
             return Tap(machine.text()), f"still running after {timeout} s"
         time.sleep(0.02)
+    machine.drain()
     return Tap(machine.text()), machine.status()
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The decoder against a disassembler library (Zydis 4): length, ModRM, addressing and immediate over the whole
- * opcode map in 16-, 32- and 64-bit code, and over random bytes; and what must be refused, from the manuals
- * (SDM vol. 2 ch. 2 and appendix A). PLINTH_SEED repeats a random run.
+ * The decoder against a disassembler library (Zydis 4): length, ModRM, addressing and immediate
+ * over the whole opcode map in 16-, 32- and 64-bit code, and over random bytes; and what must be
+ * refused, from the manuals (SDM vol. 2 ch. 2 and appendix A). PLINTH_SEED repeats a random run.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -83,8 +83,8 @@ static void compare_memory(const struct insn *in, const ZydisDecodedInstruction 
 	if (op->encoding != ZYDIS_OPERAND_ENCODING_MODRM_RM)
 		return;
 	/*
-	 * SIB without a base (mod 0, base 101): REX.B is not decoded there, SDM vol. 2 table 2-5. Zydis 4.0 with a
-	 * 67 prefix takes R13D as the base.
+	 * SIB without a base (mod 0, base 101): REX.B is not decoded there, SDM vol. 2 table 2-5.
+	 * Zydis 4.0 with a 67 prefix takes R13D as the base.
 	 */
 	if (in->mod == 0 && in->base < 0 && m->base == ZYDIS_REGISTER_R13D)
 		return;
@@ -141,7 +141,10 @@ static void compare_imm(const struct insn *in, const ZydisDecodedInstruction *zi
 		SAME("imm sign", in->imm, imm);
 }
 
-/* Bound registers take no 16- or 32-bit addresses in 64-bit mode: APM and SDM leave 67 to the opcode. */
+/*
+ * Bound registers take no 16- or 32-bit addresses in 64-bit mode: APM and SDM leave 67 to the
+ * opcode.
+ */
 static bool is_mpx(const struct insn *in)
 {
 	return in->map == MAP_0F && (in->opcode == 0x1a || in->opcode == 0x1b);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The guest page walker against SDM vol. 3 ch. 4: every paging mode, each permission, the error codes, accessed
- * and dirty bits; and copies by linear address.
+ * The guest page walker against SDM vol. 3 ch. 4: every paging mode, each permission, the error
+ * codes, accessed and dirty bits; and copies by linear address.
  */
 #include "vcpu_fixture.h"
 #include "guest_mem.h"
@@ -141,12 +141,11 @@ static void test_reserved(void **state)
 }
 
 /* Every combination of entry bits and controls against the sentences of 4.6.1. */
-static void test_permissions(void **state)
+static void permissions(u64 accessed)
 {
 	static const unsigned int accesses[] = { ACCESS_READ, ACCESS_WRITE, ACCESS_FETCH };
 	unsigned int denied = 0, allowed = 0;
 
-	(void)state;
 	long_mode();
 	for (unsigned int i = 0; i < 4 * 4 * 4 * 32 * 3 * 3; i++) {
 		unsigned int upper = i & 3, lower = i >> 2 & 3, nxs = i >> 4 & 3;
@@ -159,10 +158,12 @@ static void test_permissions(void **state)
 		gpa_t gpa;
 
 		map_long(VA, PAGE,
-			 PTE_P | (lower & 1 ? PTE_U : 0) | (lower & 2 ? PTE_W : 0) |
+			 accessed | PTE_P | (lower & 1 ? PTE_U : 0) | (lower & 2 ? PTE_W : 0) |
 				 (nxs & 1 ? PTE_NX : 0));
-		set64(L3 + ENTRY(VA, 3), L2 | PTE_P | (upper & 1 ? PTE_U : 0) |
+		set64(L3 + ENTRY(VA, 3), L2 | accessed | PTE_P | (upper & 1 ? PTE_U : 0) |
 						 (upper & 2 ? PTE_W : 0) | (nxs & 2 ? PTE_NX : 0));
+		set64(ROOT + ENTRY(VA, 4), L3 | ALLOW | accessed);
+		set64(L2 + ENTRY(VA, 2), L1 | ALLOW | accessed);
 		v->cr0 = CR0_PE | CR0_PG | (wp ? CR0_WP : 0);
 		v->cr4 = CR4_PAE | (smep ? CR4_SMEP : 0) | (smap ? CR4_SMAP : 0);
 		v->rflags = RFLAGS_ONE | (ac ? RFLAGS_AC : 0);
@@ -194,6 +195,19 @@ static void test_permissions(void **state)
 		}
 	}
 	assert_true(denied > 1000 && allowed > 1000);
+}
+
+static void test_permissions(void **state)
+{
+	(void)state;
+	permissions(0);
+}
+
+/* The same where nothing is left to set: a shorter way through the walker. */
+static void test_permissions_accessed(void **state)
+{
+	(void)state;
+	permissions(PTE_A | PTE_D);
 }
 
 static void test_protection_keys(void **state)
@@ -463,6 +477,7 @@ int main(void)
 		TEST(test_large_pages),
 		TEST(test_reserved),
 		TEST(test_permissions),
+		TEST(test_permissions_accessed),
 		TEST(test_protection_keys),
 		TEST(test_canonical_and_la57),
 		TEST(test_tables_outside_ram),

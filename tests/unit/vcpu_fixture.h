@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A vCPU on a small machine for tests of the page walker and the emulator: RAM, a recording LAPIC and the real bus. What the
- * core supplies (events, skipping) is recorded.
+ * A vCPU on a small machine for tests of the page walker and the emulator: RAM, a recording LAPIC
+ * and the real bus. What the core supplies (events, skipping) is recorded.
  */
 #ifndef PLINTH_TESTS_VCPU_FIXTURE_H
 #define PLINTH_TESTS_VCPU_FIXTURE_H
@@ -132,7 +132,7 @@ void lapic_mmio_write(struct lapic *l, u32 offset, unsigned int size, u32 value)
 	lapic_log[lapic_logged++].write = true;
 }
 
-static void fixture_forget(void)
+static inline void fixture_forget(void)
 {
 	memset(&queued, 0, sizeof(queued));
 	skips = 0;
@@ -144,7 +144,7 @@ static void fixture_forget(void)
 #define ATTR_DATA (SEG_P | SEG_S | SEG_W | SEG_A)
 
 /* Flat segments, no paging. code_size 8: long mode, whose paging the test sets up. */
-static void fixture_mode(unsigned int code_size)
+static inline void fixture_mode(unsigned int code_size)
 {
 	u16 size_bit = code_size == 4 ? (u16)SEG_DB : 0;
 
@@ -169,7 +169,7 @@ static void fixture_mode(unsigned int code_size)
 	}
 }
 
-static int fixture_setup(void **state)
+static inline int fixture_setup(void **state)
 {
 	(void)state;
 	vm = calloc(1, sizeof(*vm));
@@ -197,7 +197,7 @@ static int fixture_setup(void **state)
 	return 0;
 }
 
-static int fixture_teardown(void **state)
+static inline int fixture_teardown(void **state)
 {
 	(void)state;
 	free(ram);
