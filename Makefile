@@ -96,6 +96,44 @@ unit: unit-build
 
 -include $(UOBJ:.o=.d) $(UTESTS:%=$(BUILD)/unit/tests/unit/%.d)
 
+# --- fuzzing on the host -------------------------------------------------------------------------
+
+# `make fuzz` runs each harness for FUZZ_TIME seconds, T=fuzz_NAME one of them; FUZZ_RUNS=N is a short
+# round of N inputs each, always the same ones. What it finds is in build/fuzz/found/.
+FUZZ_TIME ?= 60
+FUZZ_RUNS ?= 0
+FUZZCC	:= clang
+FSAN	:= address,undefined
+FCFLAGS	:= -std=gnu17 -O1 -g -fsanitize=fuzzer-no-link,$(FSAN) -fno-sanitize-recover=all -iquote include \
+	   -iquote tests/fuzz $(WARN) -Wno-missing-prototypes
+FUZZES	:= $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+FRUN	:= $(or $(filter fuzz_%,$(T)),$(FUZZES))
+# A harness may bring what these supply: world.o is taken only where it is used.
+FLIB	:= $(USRC:%.c=$(BUILD)/fuzz/%.o) $(BUILD)/fuzz/tests/fuzz/world.o
+FCOMMON	:= $(BUILD)/fuzz/tests/fuzz/quiet.o $(BUILD)/fuzz/tests/unit/mock.o
+
+$(BUILD)/fuzz/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(call say,CC   $< (fuzz))
+	$(Q)$(FUZZCC) $(FCFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/fuzz/libplinth.a: $(FLIB)
+	$(Q)rm -f $@
+	$(Q)ar rcs $@ $^
+
+$(BUILD)/fuzz/bin/%: $(BUILD)/fuzz/tests/fuzz/%.o $(FCOMMON) $(BUILD)/fuzz/libplinth.a
+	@mkdir -p $(@D)
+	$(call say,LD   $@)
+	$(Q)$(FUZZCC) -fsanitize=fuzzer,$(FSAN) -o $@ $^ -lZydis
+
+fuzz-build: $(FRUN:%=$(BUILD)/fuzz/bin/%)
+
+fuzz: fuzz-build
+	@FUZZ_TIME=$(FUZZ_TIME) FUZZ_RUNS=$(FUZZ_RUNS) BUILD=$(BUILD) tests/fuzz/run $(FRUN)
+
+.SECONDARY: $(FUZZES:%=$(BUILD)/fuzz/tests/fuzz/%.o)
+-include $(FLIB:.o=.d) $(FCOMMON:.o=.d) $(FUZZES:%=$(BUILD)/fuzz/tests/fuzz/%.d)
+
 # --- guest programs: Multiboot kernels that run bare and inside ----------------------------------
 
 # tests/guest/NAME.c with the small library beside it; tests/guest/NAME.asm stands alone.
@@ -171,6 +209,7 @@ help:
 	@echo '                MEM= megabytes   EMU=auto|qemu|kvm|bochs   GUEST=linux|demo|bare   SETUP=no'
 	@echo 'make test     every test; ends with the count (scripts/test --help: parts of it)'
 	@echo 'make unit     the unit tests alone; T=test_NAME for one'
+	@echo 'make fuzz     fuzzes devices, emulator and parsers (FUZZ_TIME=60 seconds each; T=fuzz_NAME for one)'
 	@echo 'make guests   the guest test programs, below build/tests'
 	@echo 'make lint     format, warnings of gcc and clang, static checkers'
 	@echo 'make bench    what an operation costs, against the peers'
@@ -178,4 +217,4 @@ help:
 	@echo 'make clean    removes build/ (the fetched kernel with it)'
 	@echo 'make V=1      shows the commands'
 
-.PHONY: all unit unit-build guests run test lint tidy bench iso clean help
+.PHONY: all unit unit-build fuzz fuzz-build guests run test lint tidy bench iso clean help

@@ -44,7 +44,7 @@ struct virt_ops {
 	 */
 	void (*run)(struct vcpu *v, struct event *cut_short);
 
-	/* Fills v's copies of the register groups. */
+	/* Fills v's copies of the register groups and marks them available. */
 	void (*load)(struct vcpu *v, u32 regs);
 
 	/* May the guest take an external interrupt / an NMI right now, as far as the hardware state goes? */

@@ -40,22 +40,6 @@ void svm_load(struct vcpu *v, u32 regs)
 {
 	const struct vmcb *c = v->svm->vmcb;
 
-	if (regs & REG_RSP)
-		v->gpr[GPR_RSP] = c->rsp;
-	if (regs & REG_CR0)
-		v->cr0 = c->cr0;
-	if (regs & REG_CR2)
-		v->cr2 = c->cr2;
-	if (regs & REG_CR3)
-		v->cr3 = c->cr3;
-	if (regs & REG_CR4)
-		v->cr4 = c->cr4;
-	if (regs & REG_EFER)
-		v->efer = c->efer & ~EFER_SVME;
-	if (regs & REG_DR6)
-		v->dr6 = c->dr6;
-	if (regs & REG_DR7)
-		v->dr7 = c->dr7;
 	if (regs & REG_CS) {
 		v->seg[SEG_CS] = seg_from_vmcb(&c->cs);
 		v->seg[SEG_SS] = seg_from_vmcb(&c->ss);
@@ -63,6 +47,27 @@ void svm_load(struct vcpu *v, u32 regs)
 		v->seg[SEG_SS].attr = (u16)((v->seg[SEG_SS].attr & ~(3U << SEG_DPL_SHIFT)) |
 					    (c->cpl & 3U) << SEG_DPL_SHIFT);
 	}
+	if (regs & REG_CR0)
+		v->cr0 = c->cr0;
+	if (regs & REG_CR3)
+		v->cr3 = c->cr3;
+	if (regs & REG_CR4)
+		v->cr4 = c->cr4;
+	if (regs & REG_EFER)
+		v->efer = c->efer & ~EFER_SVME;
+	if (regs & REG_RSP)
+		v->gpr[GPR_RSP] = c->rsp;
+	v->reg_avail |= regs;
+	/* What follows is asked for by few exits. */
+	regs &= ~(u32)(REG_CS | REG_CR0 | REG_CR3 | REG_CR4 | REG_EFER | REG_RSP);
+	if (likely(!regs))
+		return;
+	if (regs & REG_CR2)
+		v->cr2 = c->cr2;
+	if (regs & REG_DR6)
+		v->dr6 = c->dr6;
+	if (regs & REG_DR7)
+		v->dr7 = c->dr7;
 	if (regs & REG_SEGS)
 		load_segments(v, c);
 	if (regs & REG_TABLES) {
@@ -83,7 +88,6 @@ void svm_load(struct vcpu *v, u32 regs)
 	}
 	if (regs & REG_PAT)
 		v->pat = c->g_pat;
-	v->reg_avail |= regs;
 }
 
 static void store_rare(struct vcpu *v, struct vmcb *c, u32 regs)

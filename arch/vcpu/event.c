@@ -5,9 +5,7 @@
  */
 #include "event.h"
 #include "board.h"
-#include "emulate.h"
-#include "guest_mem.h"
-#include "lib.h"
+#include "emulate_priv.h"
 #include "virt.h"
 #include "vm.h"
 
@@ -102,33 +100,15 @@ u64 vcpu_guest_tsc(struct vcpu *v)
 	return rdtsc() + v->tsc_offset;
 }
 
-/*
- * The encodings without prefixes of what exits without a length on processors that save no next RIP; anything else
- * is decoded.
- */
-static const struct {
-	u8 bytes[3];
-	u8 len;
-} plain_insn[NR_EXIT_KINDS] = {
-	[EXIT_CPUID] = { { 0x0f, 0xa2 }, 2 },		[EXIT_RDMSR] = { { 0x0f, 0x32 }, 2 },
-	[EXIT_WRMSR] = { { 0x0f, 0x30 }, 2 },		[EXIT_HLT] = { { 0xf4 }, 1 },
-	[EXIT_HYPERCALL] = { { 0x0f, 0x01, 0xd9 }, 3 }, [EXIT_XSETBV] = { { 0x0f, 0x01, 0xd1 }, 3 },
-};
-
-/* The length of the instruction at RIP, or 0 with an exception queued. */
+/* The length of the instruction at RIP, for processors that do not tell; or 0 with an exception queued. */
 static unsigned int insn_length(struct vcpu *v)
 {
-	unsigned int len = plain_insn[v->exit.kind].len;
+	const struct insn *cached = insn_cache_get(v);
 	struct insn in;
-	struct fault fault;
-	u8 bytes[INSN_MAX];
-	int n = guest_fetch(v, bytes, &fault);
 
-	if (n >= (int)len && len && !memcmp(bytes, plain_insn[v->exit.kind].bytes, len))
-		return len;
-	if (emulate_fetch_decode(v, NULL, 0, &in))
-		return 0;
-	return in.len;
+	if (likely(cached != NULL))
+		return cached->len;
+	return emulate_fetch_decode(v, NULL, 0, &in) ? 0 : in.len;
 }
 
 static void skip_flags(struct vcpu *v)

@@ -18,7 +18,6 @@
 void vcpu_load(struct vcpu *v, u32 regs)
 {
 	v->ops->load(v, regs);
-	v->reg_avail |= regs;
 }
 
 /* --- what the LAPIC wants of its vCPU ------------------------------------------------------- */

@@ -60,14 +60,14 @@ static inline u8 *take_rest(struct input *in, size_t *size)
 	return copy;
 }
 
-#define CHECK(condition, ...)                                                          \
-	do {                                                                           \
-		if (!(condition)) {                                                    \
+#define CHECK(condition, ...)                                                           \
+	do {                                                                            \
+		if (!(condition)) {                                                     \
 			fprintf(stderr, "%s:%d: %s: ", __FILE__, __LINE__, #condition); \
-			fprintf(stderr, __VA_ARGS__);                                  \
-			fputc('\n', stderr);                                           \
-			abort();                                                       \
-		}                                                                      \
+			fprintf(stderr, __VA_ARGS__);                                   \
+			fputc('\n', stderr);                                            \
+			abort();                                                        \
+		}                                                                       \
 	} while (0)
 
 #endif

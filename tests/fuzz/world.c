@@ -6,7 +6,6 @@
 
 #include "guest_mem.h"
 #include "policy.h"
-#include "printk.h"
 #include "virt.h"
 
 #define START_NS      1000000000ULL
@@ -27,13 +26,6 @@ unsigned int world_kicks;
 u32 world_pkru;
 struct world_event world_event;
 unsigned int world_skips, world_skip_len;
-
-/* Nothing is worth printing a million times. */
-void printk(enum log_level level, const char *fmt, ...)
-{
-	(void)level;
-	(void)fmt;
-}
 
 /* --- what the core does ------------------------------------------------------------------------ */
 

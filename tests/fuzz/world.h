@@ -9,9 +9,9 @@
 #include "fuzz.h"
 #include "vm.h"
 
-#define WORLD_RAM     KIB(128) /* from 0 */
-#define WORLD_ROM     0x40000ULL /* one page that the guest cannot write */
-#define WORLD_HIGH    GIB(4)
+#define WORLD_RAM      KIB(128)	  /* from 0 */
+#define WORLD_ROM      0x40000ULL /* one page that the guest cannot write */
+#define WORLD_HIGH     GIB(4)
 #define WORLD_HIGH_LEN KIB(16)
 
 extern struct vm *world_vm;
