@@ -126,7 +126,7 @@ static void find_devices(void)
 /* The only place that looks at both backends. */
 static const struct virt_ops *find_virtualization(void)
 {
-	static const struct virt_ops *const backend[] = { &svm_ops };
+	static const struct virt_ops *const backend[] = { &svm_ops, &vmx_ops };
 	const char *why = "this processor offers neither AMD-V (SVM) nor VT-x (VMX), or they are hidden";
 	char features[128];
 

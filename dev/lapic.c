@@ -170,10 +170,14 @@ void lapic_post(struct lapic *l, u8 vector, bool level)
 static void update_extint(struct lapic *l)
 {
 	u32 lint0 = l->lvt[LVT_LINT0];
+	bool was = l->extint_open;
 
 	l->extint_open =
 		!(l->base_msr & APIC_BASE_EN) || l->extint_sent ||
 		(!(lint0 & LVT_MASKED) && (lint0 & APIC_MODE_MASK) == APIC_MODE(APIC_EXTINT));
+	/* INTR may have been up for long: nobody would look. */
+	if (l->extint_open && !was)
+		l->ops->kick(l->ctx);
 }
 
 static void merge_word(struct lapic *l, unsigned int w)

@@ -10,7 +10,7 @@
 
 #include "insn.h"
 
-#define INSN_CACHE_ENTRIES 8 /* a power of two */
+#define INSN_CACHE_ENTRIES 32 /* a power of two */
 #define INSN_CACHE_LEVELS  4
 
 struct insn_cache {

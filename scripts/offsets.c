@@ -3,6 +3,7 @@
  * Offsets of structure fields for the assembly files. Compiled to assembly only; the Makefile turns
  * each "@@NAME value" line into a nasm %define. (In a string, because clang checks what it prints.)
  */
+#include "../vmx/vmx.h"
 #include "cpu.h"
 #include "vcpu.h"
 
@@ -32,6 +33,10 @@ void offsets(void)
 	OFFSET(VCPU_R13, struct vcpu, gpr[GPR_R13]);
 	OFFSET(VCPU_R14, struct vcpu, gpr[GPR_R14]);
 	OFFSET(VCPU_R15, struct vcpu, gpr[GPR_R15]);
+
+	DEFINE(VMCS_HOST_RSP_ENCODING, VMCS_HOST_RSP);
+	DEFINE(VMX_FAIL_INVALID_VALUE, VMX_FAIL_INVALID);
+	DEFINE(VMX_FAIL_VALID_VALUE, VMX_FAIL_VALID);
 
 	OFFSET(TRAP_RBP, struct trap_frame, rbp);
 	OFFSET(TRAP_VECTOR, struct trap_frame, vector);

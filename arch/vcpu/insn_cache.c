@@ -18,7 +18,7 @@ static inline struct cached_insn *slot_of(struct vcpu *v)
 {
 	u64 hash = v->rip ^ v->rip >> 12;
 
-	return &v->insns.slot[(hash ^ hash >> 3) & (INSN_CACHE_ENTRIES - 1)];
+	return &v->insns.slot[(hash ^ hash >> 5) & (INSN_CACHE_ENTRIES - 1)];
 }
 
 static inline u32 attributes_of(const struct vcpu *v)

@@ -255,11 +255,11 @@ static void idle(struct vcpu *v)
 	vcpu_after_interrupt(v);
 }
 
-/* Interrupts that the LAPIC accepted from its own CPU make no request; one that waits for a window needs no second look. */
+/* Interrupts that the LAPIC accepted from its own CPU make no request; one that waits for an open window needs no second look. */
 static bool has_work(const struct vcpu *v)
 {
 	return __atomic_load_n(&v->requests, __ATOMIC_RELAXED) || v->pending.type ||
-	       (lapic_has_work(&v->lapic) && !v->windows);
+	       (lapic_has_work(&v->lapic) && !(v->windows & WINDOW_INTERRUPT));
 }
 
 static void enter(struct vcpu *v)
