@@ -167,7 +167,8 @@ $(BUILD)/tests/%.elf: $(BUILD)/tests/%.o $(GOBJ) $(GLIB)/guest.ld
 $(BUILD)/tests/%.elf: $(BUILD)/tests/%.asm.o $(GLIB)/guest.ld
 	$(call link_guest,$<)
 
-.SECONDARY: $(GOBJ) $(GUESTS:.elf=.o) $(GUESTS:.elf=.asm.o)
+# No object is an intermediate file to be removed: the next run would make it, and all that follows, again.
+.SECONDARY:
 -include $(GOBJ:.o=.d) $(GUESTS:.elf=.d) $(GUESTS:.elf=.asm.d)
 
 # --- what people do ------------------------------------------------------------------------------

@@ -18,6 +18,7 @@
 
 static const struct acpi_info *acpi;
 static const struct options *options;
+static struct timer poll_timer; /* under the board's lock */
 
 void machine_init(const struct acpi_info *acpi_info, const struct options *opts)
 {
@@ -84,6 +85,26 @@ static bool com1_tx(void *ctx, u8 byte)
 static int com1_rx(void *ctx)
 {
 	return console_guest_rx(ctx);
+}
+
+/* Without an interrupt from the real line it is looked at now and then. */
+static void poll_console(void *ctx, u64 now)
+{
+	struct vm *vm = ctx;
+
+	vcpu_request(vm->vcpu[0], VCPU_REQ_CONSOLE);
+	timer_arm(&vm->board.timers, &poll_timer, now + CONSOLE_POLL_NS);
+}
+
+void machine_start_console(struct vm *vm)
+{
+	spin_lock(&vm->board.lock);
+	timer_cancel(&vm->board.timers, &poll_timer);
+	poll_timer.fire = poll_console;
+	poll_timer.arg = vm;
+	if (console_needs_poll())
+		timer_arm(&vm->board.timers, &poll_timer, time_now());
+	spin_unlock(&vm->board.lock);
 }
 
 struct board_host machine_board_host(struct vm *vm)

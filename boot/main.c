@@ -242,9 +242,8 @@ static enum board_request run_guest(struct vm *vm, const struct guest_kind *kind
 	if (kind->load(vm, boot_info.module, boot_info.module_count, &why))
 		fatal("%s: %s", kind->name, why);
 	printk_guest_running(true);
-	console_guest_open();
+	machine_start_console(vm);
 	vcpu_run(vm->vcpu[0]);
-	console_guest_close();
 	printk_guest_running(false);
 	return b->request;
 }

@@ -16,6 +16,9 @@ void machine_init(const struct acpi_info *acpi, const struct options *options);
 /* What board_init() needs: clock, battery clock, the real serial line, kicks to vm's boot vCPU. */
 struct board_host machine_board_host(struct vm *vm);
 
+/* Joins the guest's COM1 to the real line at each start of the guest. */
+void machine_start_console(struct vm *vm);
+
 /* The real machine. Where the firmware gives no way, a line says so and the CPU halts. */
 void machine_power_off(void) __noreturn;
 void machine_reboot(void) __noreturn;

@@ -113,6 +113,10 @@ static void exit_npf(struct vcpu *v)
 	char why[96];
 	u64 len;
 
+	if (likely(lapic_claims(&v->lapic, npf->gpa) && !npf->fetch && !v->pending.type)) {
+		emulate(v, npf->insn, npf->insn_bytes);
+		return;
+	}
 	if (npf->fetch)
 		prot = GP_EXEC;
 	if (unlikely(gpmap_ptr(&v->vm->gpmap, npf->gpa, prot, &len))) {

@@ -6,7 +6,6 @@ end is a write of 0 to the debug exit port, or a power-off.
 """
 import glob
 import os
-import subprocess
 
 import plinth
 from plinth import emulators
@@ -14,6 +13,7 @@ from plinth import emulators
 DIRECTORY = os.path.join(plinth.BUILD, "tests", "guest")
 QEMU_TIMEOUT = 60
 BOCHS_TIMEOUT = 180
+_stale = set()  # programs that do not build
 # isa-debug-exit: status 2 * value + 1; a guest with failures ends with the value 1.
 ENDS = (0, 1, "power-off", "shutdown port", "ended", "plan done, still running")
 END_WITH_FAILURES = 3
@@ -73,7 +73,7 @@ def judge(t, bare, inside, end):
         else:
             t.result(status, name, "inside" if status == "FAIL" else "")
     tried = {name for name, _ in inside.results}
-    for name, _ in bare.results:
+    for name, _ in bare.results if inside.complete() else ():
         if name not in tried:
             t.result("skip", name, "not tried inside: the processor there has other features")
     failures = any(status == "FAIL" for _, status in inside.results)
@@ -85,7 +85,7 @@ def one(place, guest, elf):
     def test(t):
         if not os.path.exists(plinth.PLINTH):
             raise plinth.Failed(f"no {plinth.PLINTH}")
-        if subprocess.run(["make", "-s", "-q", elf], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode:
+        if elf in _stale:
             raise plinth.Failed("does not build: make guests")
         if PLACES[place] and not emulators.bochs_program():
             raise plinth.Skip("no Bochs here")
@@ -99,12 +99,18 @@ def one(place, guest, elf):
 
 
 def build():
-    done = subprocess.run(["make", "-s", "-k", f"-j{os.cpu_count()}", "guests"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    return done.returncode == 0
+    _stale.update(plinth.make("guests", [elf_of(guest) for guest in names()]))
+
+
+def names():
+    sources = glob.glob("tests/guest/*.c") + glob.glob("tests/guest/*.asm")
+    return sorted({os.path.splitext(os.path.basename(source))[0] for source in sources})
+
+
+def elf_of(guest):
+    return os.path.join(DIRECTORY, guest + ".elf")
 
 
 def tests():
-    sources = glob.glob("tests/guest/*.c") + glob.glob("tests/guest/*.asm")
-    guests = sorted({os.path.splitext(os.path.basename(source))[0] for source in sources})
-    return [(f"guest/{guest} on {place}", one(place, guest, os.path.join(DIRECTORY, guest + ".elf")))
-            for place in PLACES for guest in guests if place in particular(guest, "only", PLACES)]
+    return [(f"guest/{guest} on {place}", one(place, guest, elf_of(guest)))
+            for place in PLACES for guest in names() if place in particular(guest, "only", PLACES)]

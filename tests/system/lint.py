@@ -78,12 +78,19 @@ def cppcheck(t):
                              "--enable=warning,performance,portability", "--inline-suppr", "--error-exitcode=1",
                              "--suppress=missingIncludeSystem",
                              # The linker's symbols for where something begins and ends are two objects to it.
-                             "--suppress=comparePointers", "-D__x86_64__", "-D__GNUC__", *rooms])
+                             "--suppress=comparePointers",
+                             # It does not know that panics never return, and what callers guarantee.
+                             "--suppress=va_end_missing", "--suppress=zerodivcond", "-D__x86_64__", "-D__GNUC__", *rooms])
 
 
 def clang_tidy(t):
     need("clang-tidy")
-    run(t, "no complaints", ["make", "-k", f"-j{os.cpu_count()}", "tidy"])
+    done = subprocess.run(["make", "-s", "-k", f"-j{os.cpu_count()}", "tidy"], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    with open(t.log + ".log", "w") as file:
+        file.write(done.stdout)
+    short = [line for line in done.stdout.splitlines() if re.search(r": (error|warning): ", line)]
+    t.check("no complaints", done.returncode == 0, "\n".join(short or [done.stdout]))
 
 
 def headers(t):
