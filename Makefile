@@ -108,8 +108,9 @@ FCFLAGS	:= -std=gnu17 -O1 -g -fsanitize=fuzzer-no-link,$(FSAN) -fno-sanitize-rec
 	   -iquote tests/fuzz $(WARN) -Wno-missing-prototypes
 FUZZES	:= $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FRUN	:= $(or $(filter fuzz_%,$(T)),$(FUZZES))
-# A harness may bring what these supply: world.o is taken only where it is used.
-FLIB	:= $(USRC:%.c=$(BUILD)/fuzz/%.o) $(BUILD)/fuzz/tests/fuzz/world.o
+# The core's loop is played by world.c. A harness may bring what else these supply.
+FSRC	:= tests/fuzz/world.c $(filter-out $(addprefix arch/vcpu/,vcpu.c exit.c event.c),$(USRC))
+FLIB	:= $(FSRC:%.c=$(BUILD)/fuzz/%.o)
 FCOMMON	:= $(BUILD)/fuzz/tests/fuzz/quiet.o $(BUILD)/fuzz/tests/unit/mock.o
 
 $(BUILD)/fuzz/%.o: %.c Makefile

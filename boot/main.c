@@ -68,7 +68,8 @@ static void read_boot_info(u32 magic, hpa_t info)
 		pr_warn("%u more words of the command line are not understood",
 			options.warnings_dropped);
 	if (boot_info.cmdline_truncated)
-		pr_warn("the command line is longer than %u bytes: the rest is cut", BOOT_STRING_MAX);
+		pr_warn("the command line is longer than %u bytes: the rest is cut",
+			BOOT_STRING_MAX);
 	if (boot_info.mmap_dropped)
 		pr_warn("%u entries of the memory map are malformed or too many",
 			boot_info.mmap_dropped);
@@ -127,7 +128,8 @@ static void find_devices(void)
 static const struct virt_ops *find_virtualization(void)
 {
 	static const struct virt_ops *const backend[] = { &svm_ops, &vmx_ops };
-	const char *why = "this processor offers neither AMD-V (SVM) nor VT-x (VMX), or they are hidden";
+	const char *why =
+		"this processor offers neither AMD-V (SVM) nor VT-x (VMX), or they are hidden";
 	char features[128];
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(backend); i++) {
@@ -226,8 +228,8 @@ static void report(const struct vm *vm)
 	u64 image = (u64)(__image_end - __image_start);
 
 	pr_info("guest: %lu MiB of memory, 1 processor; Plinth itself: %lu KiB (image %lu, pool %lu, of it %lu free)",
-		(vm->ram_below_4g + vm->ram_above_4g) >> 20, (image + pool_bytes) >> 10, image >> 10,
-		pool_bytes >> 10, page_pool_free() >> 10);
+		(vm->ram_below_4g + vm->ram_above_4g) >> 20, (image + pool_bytes) >> 10,
+		image >> 10, pool_bytes >> 10, page_pool_free() >> 10);
 }
 
 /* One life of the guest, from reset to its request. */
@@ -309,8 +311,7 @@ static void __noreturn run_forever(struct vm *vm, const struct guest_kind *kind)
 		case BOARD_NONE:
 			break;
 		}
-		if (options.reset == RESET_RESTART &&
-		    keeps_crashing(request, time_now() - start)) {
+		if (options.reset == RESET_RESTART && keeps_crashing(request, time_now() - start)) {
 			pr_err("the guest crashed %u times at its start: it is not restarted",
 			       SHORT_LIVES_MAX);
 			power_off_machine();

@@ -6,39 +6,27 @@
 
 #define EXIT_CODES 0xa8
 
+/* Kept out of svm_decode_exit(), whose common cases then need no stack frame. */
+#define NOINLINE __attribute__((noinline))
+
 static const u8 exit_kind[EXIT_CODES] = {
-	[SVM_EXIT_INTR] = EXIT_INTERRUPT,
-	[SVM_EXIT_NMI] = EXIT_NMI,
+	[SVM_EXIT_INTR] = EXIT_INTERRUPT,    [SVM_EXIT_NMI] = EXIT_NMI,
 	[SVM_EXIT_SMI] = EXIT_INTERRUPT, /* taken by the firmware at STGI */
-	[SVM_EXIT_INIT] = EXIT_INIT,
-	[SVM_EXIT_VINTR] = EXIT_INTERRUPT_WINDOW,
-	[SVM_EXIT_RDPMC] = EXIT_RDPMC,
-	[SVM_EXIT_CPUID] = EXIT_CPUID,
-	[SVM_EXIT_RSM] = EXIT_UNDEFINED,
-	[SVM_EXIT_INVD] = EXIT_CACHE,
-	[SVM_EXIT_PAUSE] = EXIT_PAUSE,
-	[SVM_EXIT_HLT] = EXIT_HLT,
-	[SVM_EXIT_INVLPGA] = EXIT_UNDEFINED,
-	[SVM_EXIT_IOIO] = EXIT_PORT_IO,
-	[SVM_EXIT_MSR] = EXIT_RDMSR,
-	[SVM_EXIT_SHUTDOWN] = EXIT_SHUTDOWN,
-	[SVM_EXIT_VMRUN] = EXIT_UNDEFINED,
-	[SVM_EXIT_VMMCALL] = EXIT_HYPERCALL,
-	[SVM_EXIT_VMLOAD] = EXIT_UNDEFINED,
-	[SVM_EXIT_VMSAVE] = EXIT_UNDEFINED,
-	[SVM_EXIT_STGI] = EXIT_UNDEFINED,
-	[SVM_EXIT_CLGI] = EXIT_UNDEFINED,
-	[SVM_EXIT_SKINIT] = EXIT_UNDEFINED,
-	[SVM_EXIT_WBINVD] = EXIT_CACHE,
+	[SVM_EXIT_INIT] = EXIT_INIT,	     [SVM_EXIT_VINTR] = EXIT_INTERRUPT_WINDOW,
+	[SVM_EXIT_RDPMC] = EXIT_RDPMC,	     [SVM_EXIT_CPUID] = EXIT_CPUID,
+	[SVM_EXIT_RSM] = EXIT_UNDEFINED,     [SVM_EXIT_INVD] = EXIT_CACHE,
+	[SVM_EXIT_PAUSE] = EXIT_PAUSE,	     [SVM_EXIT_HLT] = EXIT_HLT,
+	[SVM_EXIT_INVLPGA] = EXIT_UNDEFINED, [SVM_EXIT_IOIO] = EXIT_PORT_IO,
+	[SVM_EXIT_MSR] = EXIT_RDMSR,	     [SVM_EXIT_SHUTDOWN] = EXIT_SHUTDOWN,
+	[SVM_EXIT_VMRUN] = EXIT_UNDEFINED,   [SVM_EXIT_VMMCALL] = EXIT_HYPERCALL,
+	[SVM_EXIT_VMLOAD] = EXIT_UNDEFINED,  [SVM_EXIT_VMSAVE] = EXIT_UNDEFINED,
+	[SVM_EXIT_STGI] = EXIT_UNDEFINED,    [SVM_EXIT_CLGI] = EXIT_UNDEFINED,
+	[SVM_EXIT_SKINIT] = EXIT_UNDEFINED,  [SVM_EXIT_WBINVD] = EXIT_CACHE,
 	[SVM_EXIT_MONITOR] = EXIT_UNDEFINED, /* CPUID offers neither MONITOR nor RDPRU nor the broadcasts */
-	[SVM_EXIT_MWAIT] = EXIT_UNDEFINED,
-	[SVM_EXIT_MWAIT_COND] = EXIT_UNDEFINED,
-	[SVM_EXIT_XSETBV] = EXIT_XSETBV,
-	[SVM_EXIT_RDPRU] = EXIT_UNDEFINED,
-	[SVM_EXIT_INVLPGB] = EXIT_UNDEFINED,
-	[SVM_EXIT_INVLPGB_ILLEGAL] = EXIT_UNDEFINED,
-	[SVM_EXIT_MCOMMIT] = EXIT_UNDEFINED,
-	[SVM_EXIT_TLBSYNC] = EXIT_UNDEFINED,
+	[SVM_EXIT_MWAIT] = EXIT_UNDEFINED,   [SVM_EXIT_MWAIT_COND] = EXIT_UNDEFINED,
+	[SVM_EXIT_XSETBV] = EXIT_XSETBV,     [SVM_EXIT_RDPRU] = EXIT_UNDEFINED,
+	[SVM_EXIT_INVLPGB] = EXIT_UNDEFINED, [SVM_EXIT_INVLPGB_ILLEGAL] = EXIT_UNDEFINED,
+	[SVM_EXIT_MCOMMIT] = EXIT_UNDEFINED, [SVM_EXIT_TLBSYNC] = EXIT_UNDEFINED,
 };
 
 static void decode_io(const struct vmcb *c, struct vm_exit *e)
@@ -57,7 +45,7 @@ static void decode_io(const struct vmcb *c, struct vm_exit *e)
 	};
 }
 
-static void decode_npf(const struct vmcb *c, struct vm_exit *e)
+static NOINLINE void decode_npf(const struct vmcb *c, struct vm_exit *e)
 {
 	u64 info = c->exit_info1;
 
@@ -75,7 +63,7 @@ static void decode_npf(const struct vmcb *c, struct vm_exit *e)
 	}
 }
 
-static void decode_cr(const struct vmcb *c, struct vm_exit *e)
+static NOINLINE void decode_cr(const struct vmcb *c, struct vm_exit *e)
 {
 	u32 code = (u32)c->exit_code;
 
@@ -90,7 +78,7 @@ static void decode_cr(const struct vmcb *c, struct vm_exit *e)
 	}
 }
 
-static void decode_exception(struct vcpu *v, const struct vmcb *c, struct vm_exit *e)
+static NOINLINE void decode_exception(struct vcpu *v, const struct vmcb *c, struct vm_exit *e)
 {
 	u8 vector = (u8)(c->exit_code - SVM_EXIT_EXCEPTION);
 
@@ -140,7 +128,8 @@ void svm_decode_exit(struct vcpu *v)
 		break;
 	case SVM_EXIT_IRET:
 		svm_nmi_iret(v);
-		e->kind = EXIT_INTERRUPT; /* nothing for the core to do: the IRET executes at the next entry */
+		e->kind =
+			EXIT_INTERRUPT; /* nothing for the core to do: the IRET executes at the next entry */
 		break;
 	case SVM_EXIT_CR_READ ... SVM_EXIT_DR_READ - 1:
 		decode_cr(c, e);

@@ -180,19 +180,14 @@ void svm_dump(struct vcpu *v)
 	const struct vmcb *c = v->svm->vmcb;
 
 	pr_err("VMCB at %lx:", v->svm->vmcb_pa);
-	pr_err("  exitcode %lx info1 %lx info2 %lx intinfo %lx eventinj %lx",
-	       c->exit_code, c->exit_info1,
-	       c->exit_info2, c->exit_int_info,
-	       c->event_inj);
+	pr_err("  exitcode %lx info1 %lx info2 %lx intinfo %lx eventinj %lx", c->exit_code,
+	       c->exit_info1, c->exit_info2, c->exit_int_info, c->event_inj);
 	pr_err("  intercepts cr %08x dr %08x exc %08x v3 %08x v4 %08x v5 %08x", c->intercept_cr,
 	       c->intercept_dr, c->intercept_exceptions, c->intercept3, c->intercept4,
 	       c->intercept5);
 	pr_err("  asid %u tlb %u vintr %lx shadow %lx ncr3 %lx clean %x nrip %lx", c->asid,
-	       c->tlb_control, c->vintr,
-	       c->interrupt_shadow, c->n_cr3, c->clean,
-	       c->nrip);
-	pr_err("  efer %lx cpl %u dr6 %lx dr7 %lx gpat %lx", c->efer,
-	       c->cpl, c->dr6, c->dr7,
+	       c->tlb_control, c->vintr, c->interrupt_shadow, c->n_cr3, c->clean, c->nrip);
+	pr_err("  efer %lx cpl %u dr6 %lx dr7 %lx gpat %lx", c->efer, c->cpl, c->dr6, c->dr7,
 	       c->g_pat);
 	dump_seg("gdtr", &c->gdtr);
 	dump_seg("idtr", &c->idtr);

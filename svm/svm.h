@@ -22,21 +22,21 @@ extern u32 svm_features;
 /* Where the guest stands between an IRET that ends NMI blocking being seen and being done. */
 enum nmi_state {
 	NMI_OPEN,
-	NMI_BLOCKED,	/* IRET is intercepted */
-	NMI_IRET_SEEN,	/* the IRET at iret_rip executes now */
+	NMI_BLOCKED,   /* IRET is intercepted */
+	NMI_IRET_SEEN, /* the IRET at iret_rip executes now */
 };
 
 /* The backend's part of a vCPU. Own CPU only. */
 struct svm_vcpu {
-	struct vmcb *vmcb;	/* owned */
+	struct vmcb *vmcb; /* owned */
 	hpa_t vmcb_pa;
-	hpa_t host_vmcb_pa;	/* VMSAVE area of this CPU */
-	u8 *iopm;		/* owned: 3 pages, 1 = intercept */
-	u8 *msrpm;		/* owned: 2 pages */
+	hpa_t host_vmcb_pa; /* VMSAVE area of this CPU */
+	u8 *iopm;	    /* owned: 3 pages, 1 = intercept */
+	u8 *msrpm;	    /* owned: 2 pages */
 	enum nmi_state nmi;
 	u64 iret_rip;
-	u8 cr8;		/* the VMCB's V_TPR as the LAPIC knows it */
-	bool stepping;	/* TF was set by the host to step over the IRET */
+	u8 cr8;	       /* the VMCB's V_TPR as the LAPIC knows it */
+	bool stepping; /* TF was set by the host to step over the IRET */
 };
 
 #define IOPM_PAGES  3

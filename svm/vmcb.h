@@ -127,14 +127,14 @@ enum svm_exit_code {
 #define SVM_EXIT_INVALID (~UINT64_C(0))
 
 /* EXITINFO1 of an IOIO intercept: 15.10.2 */
-#define IOIO_IN		 BIT64(0)
-#define IOIO_STR	 BIT64(2)
-#define IOIO_REP	 BIT64(3)
-#define IOIO_SIZE_SHIFT	 4 /* SZ8, SZ16, SZ32: one bit each, so the field is the size in bytes */
-#define IOIO_SIZE_MASK	 7ULL
-#define IOIO_ADDR_SHIFT	 7 /* A16, A32, A64 likewise, in units of two bytes */
-#define IOIO_ADDR_MASK	 7ULL
-#define IOIO_PORT_SHIFT	 16
+#define IOIO_IN		BIT64(0)
+#define IOIO_STR	BIT64(2)
+#define IOIO_REP	BIT64(3)
+#define IOIO_SIZE_SHIFT 4 /* SZ8, SZ16, SZ32: one bit each, so the field is the size in bytes */
+#define IOIO_SIZE_MASK	7ULL
+#define IOIO_ADDR_SHIFT 7 /* A16, A32, A64 likewise, in units of two bytes */
+#define IOIO_ADDR_MASK	7ULL
+#define IOIO_PORT_SHIFT 16
 
 /* EXITINFO1 of a nested page fault: 15.25.6 */
 #define NPF_WRITE BIT64(1)
@@ -142,8 +142,8 @@ enum svm_exit_code {
 #define NPF_TABLE BIT64(33)
 
 /* EXITINFO1 of a MOV CRn with decode assists: 15.33.1 */
-#define CR_INFO_MOV  BIT64(63)
-#define CR_INFO_GPR  0xfULL
+#define CR_INFO_MOV BIT64(63)
+#define CR_INFO_GPR 0xfULL
 
 /* A segment register in the save area; attributes packed to 12 bits. */
 struct vmcb_seg {
@@ -178,14 +178,14 @@ struct vmcb {
 	u64 exit_int_info;    /* 088 */
 	u64 np_control;	      /* 090 */
 	u8 reserved098[0x0a8 - 0x098];
-	u64 event_inj; /* 0a8 */
-	u64 n_cr3;     /* 0b0 */
+	u64 event_inj;	 /* 0a8 */
+	u64 n_cr3;	 /* 0b0 */
 	u64 lbr_control; /* 0b8 */
-	u32 clean;     /* 0c0 */
+	u32 clean;	 /* 0c0 */
 	u32 reserved0c4;
-	u64 nrip;	   /* 0c8 */
-	u8 insn_bytes;	   /* 0d0 */
-	u8 insn[15];	   /* 0d1 */
+	u64 nrip;      /* 0c8 */
+	u8 insn_bytes; /* 0d0 */
+	u8 insn[15];   /* 0d1 */
 	u8 reserved0e0[0x400 - 0x0e0];
 	/* --- state save area */
 	struct vmcb_seg es, cs, ss, ds, fs, gs; /* 400 */
@@ -216,7 +216,7 @@ struct vmcb {
 	u64 sysenter_eip;   /* 638 */
 	u64 cr2;	    /* 640 */
 	u8 reserved648[0x668 - 0x648];
-	u64 g_pat; /* 668 */
+	u64 g_pat;  /* 668 */
 	u64 dbgctl; /* 670 */
 	u8 reserved678[0x1000 - 0x678];
 } __packed __aligned(4096);

@@ -17,7 +17,10 @@
 
 #define OPCODE_MOV_TO_CR 0x22 /* after 0F */
 
-static void exit_cpuid(struct vcpu *v)
+/* The switch at the end jumps to these: inlined into it they would give it a stack frame that all pay for. */
+#define NOINLINE __attribute__((noinline))
+
+static NOINLINE void exit_cpuid(struct vcpu *v)
 {
 	struct cpuid_regs r;
 
@@ -30,7 +33,7 @@ static void exit_cpuid(struct vcpu *v)
 	v->gpr[GPR_RDX] = r.edx;
 }
 
-static void exit_rdmsr(struct vcpu *v)
+static NOINLINE void exit_rdmsr(struct vcpu *v)
 {
 	u64 value;
 
@@ -44,7 +47,7 @@ static void exit_rdmsr(struct vcpu *v)
 	v->gpr[GPR_RDX] = value >> 32;
 }
 
-static void exit_wrmsr(struct vcpu *v)
+static NOINLINE void exit_wrmsr(struct vcpu *v)
 {
 	u64 value = (u32)v->gpr[GPR_RAX] | v->gpr[GPR_RDX] << 32;
 
@@ -76,7 +79,7 @@ static void emulate(struct vcpu *v, const u8 *bytes, unsigned int n)
 			     "the guest accessed a device by an instruction that is not emulated");
 }
 
-static void exit_io(struct vcpu *v)
+static NOINLINE void exit_io(struct vcpu *v)
 {
 	const struct exit_io *io = &v->exit.io;
 	struct board *b = &v->vm->board;
@@ -106,7 +109,7 @@ static void exit_io(struct vcpu *v)
 	vcpu_skip_insn(v, v->exit.insn_len);
 }
 
-static void exit_npf(struct vcpu *v)
+static NOINLINE void exit_npf(struct vcpu *v)
 {
 	const struct exit_npf *npf = &v->exit.npf;
 	unsigned int prot = npf->write ? GP_WRITE : GP_READ;
@@ -141,7 +144,7 @@ static void exit_npf(struct vcpu *v)
 	emulate(v, npf->insn, npf->insn_bytes);
 }
 
-static void exit_xsetbv(struct vcpu *v)
+static NOINLINE void exit_xsetbv(struct vcpu *v)
 {
 	u64 value = (u32)v->gpr[GPR_RAX] | v->gpr[GPR_RDX] << 32;
 
@@ -152,7 +155,7 @@ static void exit_xsetbv(struct vcpu *v)
 }
 
 /* Plinth offers no hypercalls: all answer "no such call". */
-static void exit_hypercall(struct vcpu *v)
+static NOINLINE void exit_hypercall(struct vcpu *v)
 {
 	if (vcpu_skip_insn(v, v->exit.insn_len))
 		v->gpr[GPR_RAX] = (u64) - (s64)ENOSYS;
@@ -192,7 +195,7 @@ static int write_cr(struct vcpu *v, unsigned int cr, u64 value)
 	}
 }
 
-static void exit_cr(struct vcpu *v)
+static NOINLINE void exit_cr(struct vcpu *v)
 {
 	struct exit_cr cr = v->exit.cr;
 	unsigned int len = v->exit.insn_len;
@@ -237,7 +240,7 @@ static void exit_cr(struct vcpu *v)
 		vcpu_skip_insn(v, len);
 }
 
-static void exit_exception(struct vcpu *v)
+static NOINLINE void exit_exception(struct vcpu *v)
 {
 	const struct event *e = &v->exit.exception;
 
@@ -263,10 +266,31 @@ static bool refused_cr4(struct vcpu *v)
 	return true;
 }
 
-void vcpu_handle_exit(struct vcpu *v)
+static NOINLINE void exit_unexpected(struct vcpu *v)
 {
 	char why[64];
 
+	snprintf(why, sizeof(why), "exit with code %x that Plinth does not expect", v->exit.raw);
+	vcpu_stop_guest(v, why);
+}
+
+static NOINLINE void exit_interrupt(struct vcpu *v)
+{
+	irq_window();
+	vcpu_after_interrupt(v);
+}
+
+static NOINLINE void exit_hlt(struct vcpu *v)
+{
+	if (vcpu_skip_insn(v, v->exit.insn_len)) {
+		v->halted = !v->pending.type;
+		vcpu_request(v, VCPU_REQ_EVENT);
+	}
+}
+
+/* Each case is one call, so that the switch itself needs no stack frame. */
+void vcpu_handle_exit(struct vcpu *v)
+{
 	switch ((enum exit_kind)v->exit.kind) {
 	case EXIT_CPUID:
 		exit_cpuid(v);
@@ -284,8 +308,7 @@ void vcpu_handle_exit(struct vcpu *v)
 		exit_wrmsr(v);
 		return;
 	case EXIT_INTERRUPT:
-		irq_window();
-		vcpu_after_interrupt(v);
+		exit_interrupt(v);
 		return;
 	case EXIT_NMI:
 	case EXIT_INIT:
@@ -298,10 +321,7 @@ void vcpu_handle_exit(struct vcpu *v)
 		vcpu_request(v, VCPU_REQ_EVENT);
 		return;
 	case EXIT_HLT:
-		if (vcpu_skip_insn(v, v->exit.insn_len)) {
-			v->halted = !v->pending.type;
-			vcpu_request(v, VCPU_REQ_EVENT);
-		}
+		exit_hlt(v);
 		return;
 	case EXIT_CR_ACCESS:
 		exit_cr(v);
@@ -341,6 +361,5 @@ void vcpu_handle_exit(struct vcpu *v)
 	case NR_EXIT_KINDS:
 		break;
 	}
-	snprintf(why, sizeof(why), "exit with code %x that Plinth does not expect", v->exit.raw);
-	vcpu_stop_guest(v, why);
+	exit_unexpected(v);
 }

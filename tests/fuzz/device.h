@@ -180,7 +180,8 @@ static void acknowledge(struct board *b, bool spurious)
 		u8 isr[2] = { b->pic.chip[0].isr, b->pic.chip[1].isr };
 		u8 v = pic_ack(&b->pic);
 
-		if (!pending)
+		/* In MCS-80 mode the byte is another one. */
+		if (!pending && (b->pic.chip[0].icw4 & 1))
 			CHECK((v & 7) == 7 && isr[0] == b->pic.chip[0].isr &&
 				      isr[1] == b->pic.chip[1].isr,
 			      "a spurious interrupt is vector %#x", v);

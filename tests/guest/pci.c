@@ -59,7 +59,7 @@ static void mechanism(void)
 	/* QEMU takes bytes too. */
 	inside_only(inl(ADDRESS) == at(0, 0, 0), "CF8 takes dwords only: a byte");
 	outl(ADDRESS, at(0, 0, 0));
-	outw(ADDRESS, 0x5555);
+	outw(ADDRESS, 0x0055); /* the other byte is CF9, the reset control */
 	inside_only(inl(ADDRESS) == at(0, 0, 0), "CF8 takes dwords only: a word");
 	outl(ADDRESS, at(0, 0, 0));
 	outb(0xcf9, 0);
@@ -82,8 +82,8 @@ static void absent(void)
 
 static void writes(void)
 {
-	u32 command = pci_read32(0, 0, 4), base;
 	u16 pm = pm_base();
+	u32 command = pci_read32(0, 0, 4), base;
 
 	outl(DATA, 0xffffffff);
 	ok((inl(DATA) & 0xf800) == 0, "command: reserved bits are 0");
