@@ -87,7 +87,8 @@ $(BUILD)/unit/libplinth.a: $(UOBJ)
 
 $(BUILD)/unit/bin/%: $(BUILD)/unit/tests/unit/%.o $(BUILD)/unit/tests/unit/mock.o $(BUILD)/unit/libplinth.a
 	@mkdir -p $(@D)
-	$(CC) $(UCFLAGS) -o $@ $^ -lcmocka -lZydis
+	$(call say,LINK $@)
+	$(Q)$(CC) $(UCFLAGS) -o $@ $^ -lcmocka -lZydis
 
 unit-build: $(T:%=$(BUILD)/unit/bin/%)
 

@@ -264,6 +264,7 @@ struct vcpu {
 	u32 unknown_msr_notes; /* rate limit */
 	struct exit_trace trace[EXIT_TRACE];
 	u32 trace_next;
+	u32 refused_cr4; /* failed entries in a row: exit.c */
 	u64 exit_count[NR_EXIT_KINDS];
 	struct insn_cache insns;
 };

@@ -16,13 +16,13 @@
 bool vmx_can_take_interrupt(struct vcpu *v)
 {
 	vcpu_need(v, REG_RFLAGS | REG_SHADOW);
-	return (v->rflags & RFLAGS_IF) && !v->shadow;
+	return (v->rflags & RFLAGS_IF) && !v->shadow && !v->vmx->injecting;
 }
 
 bool vmx_can_take_nmi(struct vcpu *v)
 {
 	vcpu_need(v, REG_SHADOW);
-	return !v->shadow && !(v->vmx->interruptibility & INTR_NMI);
+	return !v->shadow && !v->vmx->injecting && !(v->vmx->interruptibility & INTR_NMI);
 }
 
 static void set_interruptibility(struct vcpu *v, u32 value)
@@ -82,6 +82,7 @@ void vmx_inject(struct vcpu *v, const struct event *e)
 		break;
 	}
 	vmcs_write(VMCS_ENTRY_INTERRUPTION_INFO, info | INTINFO_VALID | e->vector);
+	v->vmx->injecting = true;
 }
 
 /*

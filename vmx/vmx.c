@@ -305,7 +305,7 @@ static void vmx_vcpu_reset(struct vcpu *v)
 	s->tpr_threshold = 0;
 	s->cr0_shadow = s->cr4_shadow = 0;
 	s->interruptibility = 0;
-	s->nmi_exit = false;
+	s->nmi_exit = s->injecting = false;
 	s->failure = 0;
 	v->windows = 0;
 	vmx_set_cr8(v, 0);
@@ -336,6 +336,19 @@ static void refused(struct vcpu *v, enum vmx_entry how)
 	v->exit = (struct vm_exit){ .kind = EXIT_ENTRY_FAILURE, .raw = error };
 }
 
+/*
+ * Takes the interrupts that came since the exit here rather than by one more entry and exit. Bochs
+ * (2.7) would not even end the run for them while the guest's IF is clear.
+ */
+static bool interrupted(void)
+{
+	const struct cpu *cpu = this_cpu();
+	u64 before = cpu->irq_count;
+
+	irq_window();
+	return cpu->irq_count != before;
+}
+
 static void vmx_run(struct vcpu *v, struct event *cut_short)
 {
 	struct vmx_vcpu *s = v->vmx;
@@ -343,9 +356,15 @@ static void vmx_run(struct vcpu *v, struct event *cut_short)
 
 	if (v->reg_dirty)
 		vmx_store(v);
+	if (unlikely(interrupted())) {
+		v->exit = (struct vm_exit){ .kind = EXIT_INTERRUPT,
+					    .raw = REASON_EXTERNAL_INTERRUPT };
+		return;
+	}
 	how = vmx_enter(v, s->launched, &s->host_rsp);
 	v->rip = vmcs_read(VMCS_GUEST_RIP);
 	v->reg_avail = REG_RIP | REG_EFER | REG_PAT;
+	s->injecting = false;
 	if (unlikely(how != VMX_ENTERED)) {
 		refused(v, how);
 		return;

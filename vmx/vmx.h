@@ -24,7 +24,8 @@ struct vmx_vcpu {
 	u64 eptp;
 	u64 host_rsp; /* what HOST_RSP holds */
 	bool launched;
-	bool nmi_exit; /* the last exit was an NMI, not taken yet */
+	bool nmi_exit;	/* the last exit was an NMI, not taken yet */
+	bool injecting; /* an event stands ready for the next entry */
 
 	/* What the VMCS holds, so that only changes are written and nothing is read back. */
 	u32 proc_controls;

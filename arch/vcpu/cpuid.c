@@ -288,8 +288,10 @@ static u32 reg_of(const struct cpuid_regs *r, char reg)
 		return r->ebx;
 	case 'c':
 		return r->ecx;
-	default:
+	case 'd':
 		return r->edx;
+	default:
+		return 0;
 	}
 }
 

@@ -249,16 +249,17 @@ static NOINLINE void exit_exception(struct vcpu *v)
 	vcpu_inject_exception(v, e->vector, e->has_error, e->error);
 }
 
-/*
- * QEMU's software emulation answers a CR4 with reserved bits, which is #GP, with the code of a failed entry at the MOV. Two failures
- * in a row are of another kind.
- */
+/* A guest may write bad values in a row with nothing else that exits; an entry that fails by itself does so for ever. */
+#define REFUSED_CR4_MAX 4096
+
+/* QEMU's software emulation answers a CR4 with reserved bits, which is #GP, with the code of a failed entry at the MOV. */
 static bool refused_cr4(struct vcpu *v)
 {
 	const struct exit_trace *before = &v->trace[(v->trace_next - 2) % EXIT_TRACE];
 	struct insn in;
 
-	if (before->kind == EXIT_ENTRY_FAILURE || emulate_fetch_decode(v, NULL, 0, &in) ||
+	v->refused_cr4 = before->kind == EXIT_ENTRY_FAILURE ? v->refused_cr4 + 1 : 0;
+	if (v->refused_cr4 > REFUSED_CR4_MAX || emulate_fetch_decode(v, NULL, 0, &in) ||
 	    in.map != MAP_0F || in.opcode != OPCODE_MOV_TO_CR || in.reg != 4 ||
 	    cr4_write(v, vcpu_gpr(v, in.rm)) == 0)
 		return false;

@@ -136,7 +136,6 @@ static void check_lapic(const struct lapic *l, unsigned int n)
 	CHECK((l->irr[0] & 0xffff) == 0 && (l->isr[0] & 0xffff) == 0,
 	      "CPU %u: an illegal vector was accepted", n);
 	CHECK(mode != APIC_BASE_EXTD, "CPU %u: base %#llx", n, (unsigned long long)l->base_msr);
-	CHECK(!(l->base_msr & APIC_BASE_BSP) == !l->bsp || n == 0, "CPU %u: BSP", n);
 	CHECK((l->tpr & ~0xffU) == 0, "CPU %u: TPR %#x", n, l->tpr);
 	if (!(l->svr & SVR_ENABLED))
 		for (unsigned int i = 0; i < LVT_ENTRIES; i++)

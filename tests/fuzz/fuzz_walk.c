@@ -280,6 +280,22 @@ static void check_bits(const u8 *before, const struct result *r, unsigned int ac
 	}
 }
 
+/*
+ * PAE tables in which a PDPTE is also an entry of a lower level: its accessed bit, set by this very
+ * walk, is reserved in a PDPTE. When that is noticed depends on the processor.
+ */
+static bool pdpte_is_lower_entry(const struct result *r)
+{
+	gpa_t pdpt = world_vcpu->cr3 & 0xffffffe0;
+
+	if ((world_vcpu->efer & EFER_LMA) || !(world_vcpu->cr4 & CR4_PAE))
+		return false;
+	for (unsigned int i = 0; i < r->levels; i++)
+		if (r->where[i] >= pdpt && r->where[i] < pdpt + 32)
+			return true;
+	return false;
+}
+
 static void translate(gva_t gva, unsigned int access)
 {
 	static u8 before[WORLD_RAM];
@@ -300,6 +316,8 @@ static void translate(gva_t gva, unsigned int access)
 		CHECK(!memcmp(before, world_ram, sizeof(before)), "a fault changed memory");
 		return;
 	}
+	if (pdpte_is_lower_entry(&want))
+		return;
 	CHECK(r == 0, "vector %u, error %#x; expected address %#llx", f.vector, f.error,
 	      (unsigned long long)want.gpa);
 	CHECK(gpa == want.gpa, "address %#llx, expected %#llx", (unsigned long long)gpa,

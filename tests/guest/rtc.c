@@ -121,7 +121,7 @@ static void flags(void)
 {
 	u8 b = rd(B), s;
 
-	wr(B, (b & ~(B_PIE | B_AIE | B_UIE | B_SET)));
+	wr(B, b & (0xff ^ (B_PIE | B_AIE | B_UIE | B_SET)));
 	(void)rd(C);
 	wr(A, 0x26);
 	ok(flag(C_PF), "C: periodic flag without its interrupt");
@@ -185,6 +185,7 @@ static void interrupts(void)
 	(void)rd(C);
 	taken[0x58] = 0;
 	wr(A, 0x20);
+	(void)rd(C);
 	wr(B, b | B_PIE);
 	pit_delay(20000);
 	irq_window();

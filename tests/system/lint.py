@@ -74,7 +74,8 @@ def cppcheck(t):
     rooms = [room for room in SOURCE_ROOMS if room not in ("include", "tests", "scripts") and os.path.isdir(room)]
     cache = os.path.join(plinth.BUILD, "cppcheck")
     os.makedirs(cache, exist_ok=True)
-    run(t, "no complaints", [need("cppcheck"), "-q", "--std=c11", "--platform=unix64", "-Iinclude", f"--cppcheck-build-dir={cache}",
+    run(t, "no complaints", [need("cppcheck"), "-q", "--std=c11", "--platform=unix64", "-Iinclude",
+                             f"--cppcheck-build-dir={cache}",
                              "--enable=warning,performance,portability", "--inline-suppr", "--error-exitcode=1",
                              "--suppress=missingIncludeSystem",
                              # The linker's symbols for where something begins and ends are two objects to it.

@@ -31,6 +31,11 @@ void guest_main(void);
 /* Set by the start code. */
 extern u32 multiboot_magic, multiboot_info;
 extern bool under_plinth;
+/*
+ * The processor below checks little (QEMU's software emulation, bare or below Plinth): an illegal CR0 ends the run rather than a
+ * check.
+ */
+extern bool lax_processor;
 /* Bare on QEMU's software emulation, some of whose errors end the run rather than a check. */
 extern bool bare_qemu;
 
@@ -63,6 +68,8 @@ extern volatile u32 taken[256];
 #define GATE_USER      0xeeU
 #define GATE_ABSENT    0x0eU
 void set_gate(u8 vector, u8 attr, u8 ist);
+/* Loads IDTR again, with all gates as at the start. */
+void load_idt(void);
 /* A handler for interrupts of the LAPIC: counts, and ends the interrupt. */
 void eoi_handler(struct regs *r);
 
@@ -152,7 +159,7 @@ static inline void lapic_write(u32 reg, u32 value)
 /*
  * Waits with interrupts open at each round until cond holds: true, or false after far more rounds than any emulator needs.
  */
-#define WAIT_ROUNDS 40000000U
+#define WAIT_ROUNDS 300000000U
 #define WAIT_FOR(cond)                                                  \
 	({                                                              \
 		bool come_ = false;                                     \

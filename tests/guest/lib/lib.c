@@ -20,12 +20,13 @@
 #define PCI_DATA     0xcfc
 #define SLP_EN	     0x2000
 #define VECTORS	     256
+#define NOT_CANONICAL 0x0000800000000000ULL
 /* Leaf 40000000H, EBX. */
 #define HV_PLINTH    0x6e696c50U /* "Plin" */
 #define HV_QEMU	     0x54474354U /* "TCGT" */
 
 u32 multiboot_magic, multiboot_info;
-bool under_plinth, bare_qemu;
+bool under_plinth, bare_qemu, lax_processor;
 volatile u32 taken[VECTORS];
 volatile u32 try_error;
 volatile u64 try_resume;
@@ -399,7 +400,7 @@ void finish(u32 status)
 		__asm__ volatile("cli; hlt");
 }
 
-static void load_idt(void)
+void load_idt(void)
 {
 	struct {
 		u16 limit;
@@ -429,6 +430,9 @@ void guest_start(u32 magic, u32 info)
 	under_plinth = hv.ebx == HV_PLINTH;
 	bare_qemu = hv.ebx == HV_QEMU;
 	load_idt();
+	/* Nobody uses SYSCALL yet. */
+	lax_processor = try_wrmsr(MSR_LSTAR, NOT_CANONICAL) == -1;
+	wrmsr(MSR_LSTAR, 0);
 	outb(COM1 + COM_IER, 0);
 	outb(COM1 + COM_LCR, LCR_DLAB);
 	outb(COM1 + COM_DATA, 1);

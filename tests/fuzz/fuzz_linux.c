@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The bzImage loader on images of any content, with an initrd of any size.
+ */
+#include "loader.h"
+
+int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
+{
+	static u8 initrd[KIB(64)];
+	struct input in = { data, size };
+	unsigned int n = 1 + take8(&in) % MODULES;
+	size_t initrd_len = take16(&in);
+	char args[64] = { 0 };
+
+	for (unsigned int i = 0; i < sizeof(args) - 1; i++)
+		args[i] = (char)take8(&in);
+	loader_start();
+	loader_module(0, in.p, in.left, args);
+	for (unsigned int i = 1; i < n; i++)
+		loader_module(i, initrd, initrd_len, "");
+	loader_run(&guest_linux, n);
+	return 0;
+}

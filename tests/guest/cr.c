@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Control registers and the modes they make: SDM vol. 2B (rev. 083) MOV to control registers, vol. 3 2.5, 10.8.5; APM vol. 2 (rev. 3.42) 3.1, ch. 14.
+ */
+#include "guest.h"
+
+#define BLOB	      0x7000UL
+#define ENTRIES_32    1024
+#define SIZE_4M	      (1UL << 22)
+#define SIZE_2M	      (1UL << 21)
+#define FREE_RAM      0x700000UL
+#define HIGH	      0xc0000000UL /* where the tour looks for the first 4 MiB */
+#define MARK	      0x600dcafe
+
+DEFINE_REG_ACCESSORS(cr8)
+
+void modes_tour(u64 cr3_32, u64 cr3_pae);
+extern u64 modes_results;
+extern u8 modes_blob[], modes_blob_end[];
+
+static u32 directory[ENTRIES_32] __aligned(4096);
+static u64 pdpt[4] __aligned(4096);
+static u64 directories[4][512] __aligned(4096);
+
+static void refused(void)
+{
+	static const struct {
+		u8 cr;
+		u64 clear, set;
+		const char *name;
+		bool ends_qemu; /* bare: see cpuid.c */
+	} rows[] = {
+		{ 0, CR0_PE, 0, "CR0: PG without PE", false },
+		{ 0, 0, CR0_NW, "CR0: NW without CD", false },
+		{ 0, 0, 1ULL << 32, "CR0: bit 32", false },
+		{ 0, 0, 1ULL << 63, "CR0: bit 63", false },
+		{ 0, CR0_PG, 0, "CR0: PG off in 64-bit mode", false },
+		{ 3, 0, 1ULL << 63, "CR3: bit 63 without PCIDs", false },
+		{ 3, 0, 1ULL << 52, "CR3: bit 52", false },
+		{ 4, CR4_PAE, 0, "CR4: PAE off in long mode", false },
+		{ 4, 0, 1ULL << 15, "CR4: bit 15", true },
+		{ 4, 0, 1ULL << 31, "CR4: bit 31", true },
+		{ 4, 0, 1ULL << 32, "CR4: bit 32", true },
+		{ 4, 0, 1ULL << 63, "CR4: bit 63", true },
+		{ 4, 0, CR4_LA57, "CR4: LA57 changed in long mode", true },
+		{ 8, 0, 0x10, "CR8: bit 4", false },
+		{ 8, 0, 1ULL << 63, "CR8: bit 63", false },
+	};
+
+	for (u32 i = 0; i < ARRAY_SIZE(rows); i++) {
+		u64 old = rows[i].cr == 0 ? read_cr0() : rows[i].cr == 3 ? read_cr3() : rows[i].cr == 4 ? read_cr4() : read_cr8();
+		u64 value = (old & ~rows[i].clear) | rows[i].set, now;
+		int vector;
+
+		/* Also as the processor below Plinth QEMU does what it is told: without PE or PG the end is near. */
+		if (lax_processor && rows[i].cr == 0 && rows[i].clear)
+			continue;
+		if (bare_qemu && (rows[i].ends_qemu || rows[i].clear)) {
+			inside_only(false, "#GP: %s", rows[i].name);
+			continue;
+		}
+		switch (rows[i].cr) {
+		case 0:
+			vector = TRY("movq %0, %%cr0", "+r"(value) :);
+			break;
+		case 3:
+			vector = TRY("movq %0, %%cr3", "+r"(value) :);
+			break;
+		case 4:
+			vector = TRY("movq %0, %%cr4", "+r"(value) :);
+			break;
+		default:
+			vector = TRY("movq %0, %%cr8", "+r"(value) :);
+			break;
+		}
+		now = rows[i].cr == 0 ? read_cr0() : rows[i].cr == 3 ? read_cr3() : rows[i].cr == 4 ? read_cr4() : read_cr8();
+		ok(vector == VEC_GP && try_error == 0 && now == old, "#GP: %s", rows[i].name);
+		if (rows[i].cr == 0)
+			write_cr0(old);
+		else if (rows[i].cr == 3)
+			write_cr3(old);
+		else if (rows[i].cr == 8)
+			write_cr8(0);
+		else
+			write_cr4(old);
+	}
+}
+
+static void toggles(void)
+{
+	u64 cr0 = read_cr0(), cr4 = read_cr4(), a = 0;
+	static const struct {
+		u64 bit;
+		const char *name;
+	} bits0[] = { { CR0_WP, "WP" }, { CR0_AM, "AM" }, { CR0_TS, "TS" }, { CR0_MP, "MP" }, { CR0_NE, "NE" }, { CR0_CD, "CD" } },
+	  bits4[] = { { CR4_TSD, "TSD" }, { CR4_DE, "DE" }, { CR4_PGE, "PGE" }, { CR4_MCE, "MCE" }, { CR4_PCE, "PCE" } };
+
+	for (u32 i = 0; i < ARRAY_SIZE(bits0); i++) {
+		write_cr0(cr0 ^ bits0[i].bit);
+		is(read_cr0(), cr0 ^ bits0[i].bit, "CR0.%s toggles", bits0[i].name);
+		write_cr0(cr0);
+	}
+	for (u32 i = 0; i < ARRAY_SIZE(bits4); i++) {
+		write_cr4(cr4 ^ bits4[i].bit);
+		is(read_cr4(), cr4 ^ bits4[i].bit, "CR4.%s toggles", bits4[i].name);
+		write_cr4(cr4);
+	}
+	is(read_cr0() & CR0_ET, CR0_ET, "CR0.ET is one");
+	write_cr0(cr0 & ~CR0_ET);
+	is(read_cr0() & CR0_ET, CR0_ET, "CR0.ET stays one");
+	write_cr0(cr0 | CR0_TS);
+	is((u64)TRY("fninit", "+a"(a) :), VEC_NM, "TS: FPU instruction is #NM");
+	__asm__ volatile("clts");
+	is((u64)TRY("fninit", "+a"(a) :), (u64)-1, "CLTS: FPU instruction runs");
+	write_cr0(cr0 | CR0_EM);
+	is((u64)TRY("fninit", "+a"(a) :), VEC_NM, "EM: FPU instruction is #NM");
+	write_cr0(cr0);
+	a = CR0_TS | CR0_MP | CR0_PE;
+	__asm__ volatile("lmsw %w0" : : "r"(a));
+	is(read_cr0() & 0xf, CR0_TS | CR0_MP | CR0_PE, "LMSW sets TS");
+	a = CR0_MP;
+	__asm__ volatile("lmsw %w0" : : "r"(a));
+	is(read_cr0() & 0xf, CR0_MP | CR0_PE, "LMSW clears TS, not PE");
+	__asm__ volatile("smsw %0" : "=r"(a));
+	is(a & 0xffff, read_cr0() & 0xffff, "SMSW reads CR0");
+	write_cr0(cr0);
+	for (u64 v = 0; v < 16; v += 5) {
+		write_cr8(v);
+		is(read_cr8(), v, "CR8 reads back %lx", v);
+	}
+	write_cr8(0);
+	write_cr2(0x123456789abcdef0);
+	is(read_cr2(), 0x123456789abcdef0, "CR2 takes anything");
+	is((u64)TRY(".byte 0x0f, 0x20, 0xc8", "+a"(a) :), VEC_UD, "CR1 is #UD");
+	is((u64)TRY(".byte 0x0f, 0x22, 0xe8", "+a"(a) :), VEC_UD, "CR5 is #UD");
+}
+
+/* A global page's translation outlives a write of CR3, and ends with a change of CR4.PGE. */
+static void global_pages(void)
+{
+	volatile u32 *p = (volatile u32 *)FREE_RAM;
+	u64 *pte = pte_of(FREE_RAM), bits = PTE_P | PTE_W | PTE_U;
+
+	map_page(FREE_RAM + PAGE_SIZE, (FREE_RAM + PAGE_SIZE) | bits);
+	*(volatile u32 *)(FREE_RAM + PAGE_SIZE) = 2;
+	map_page(FREE_RAM, FREE_RAM | bits);
+	*p = 1;
+	write_cr4(read_cr4() | CR4_PGE);
+	map_page(FREE_RAM, FREE_RAM | bits | PTE_G);
+	is(*p, 1, "PGE: the page");
+	*pte = (FREE_RAM + PAGE_SIZE) | bits | PTE_G;
+	write_cr4(read_cr4() & ~CR4_PGE);
+	is(*p, 2, "PGE: a change forgets global translations");
+	*pte = FREE_RAM | bits;
+	write_cr3(read_cr3());
+	is(*p, 1, "CR3: a write forgets the others");
+}
+
+/* In the order of modes.asm. */
+enum {
+	R_COMPAT, R_COMPAT_MMIO, R_COMPAT_CPUID, R_OFF_EFER, R_NO_LME, R_OFF_MMIO, R_32_MMIO, R_32_CR0, R_32_CPUID, R_32_HIGH,
+	R_PAE_MMIO, R_PAE_EFER, R_16, R_16_MMIO, R_REAL_CR0, R_REAL_INT, R_REAL_CPUID, R_UNREAL_MMIO, R_REAL_IPI, R_REAL_IN, R_REAL_SEG,
+	R_REAL_IDT, R_HOME_EFER, R_HOME_LMA,
+};
+
+static void tour(void)
+{
+	u32 version = lapic_read(LAPIC_VERSION), vendor = cpuid(0, 0).ebx;
+	volatile u32 *r;
+	u32 n = (u32)(modes_blob_end - modes_blob);
+
+	for (u32 i = 0; i < n; i++)
+		((volatile u8 *)BLOB)[i] = modes_blob[i];
+	for (u64 i = 0; i < ENTRIES_32; i++)
+		directory[i] = (u32)(i * SIZE_4M) | PTE_P | PTE_W | PTE_PS;
+	directory[HIGH / SIZE_4M] = PTE_P | PTE_W | PTE_PS;
+	for (u64 i = 0; i < 4 * 512; i++)
+		directories[i / 512][i % 512] = i * SIZE_2M | PTE_P | PTE_W | PTE_PS;
+	for (u32 i = 0; i < 4; i++)
+		pdpt[i] = (u64)directories[i] | PTE_P;
+	modes_tour((u64)directory, (u64)pdpt);
+	/* The IDT register was real mode's. */
+	load_idt();
+	r = (volatile u32 *)modes_results;
+	is(r[R_COMPAT], 4, "compatibility mode: 32-bit code");
+	is(r[R_COMPAT_MMIO], version, "compatibility mode: device memory");
+	is(r[R_COMPAT_CPUID], vendor, "compatibility mode: CPUID");
+	is(r[R_OFF_EFER] & (EFER_LMA | EFER_LME), EFER_LME, "paging off: LMA falls, LME stays");
+	is(r[R_NO_LME] & (EFER_LMA | EFER_LME), 0, "paging off: LME can be cleared");
+	is(r[R_OFF_MMIO], version, "protected mode without paging: device memory");
+	is(r[R_32_MMIO], version, "32-bit paging: device memory");
+	is(r[R_32_CR0] >> 31, 1, "32-bit paging: PG");
+	is(r[R_32_CPUID], vendor, "32-bit paging: CPUID");
+	is(r[R_32_HIGH], MARK, "32-bit paging: a page elsewhere");
+	is(r[R_PAE_MMIO], version, "PAE paging: device memory");
+	is(r[R_PAE_EFER] & (EFER_LMA | EFER_LME), 0, "PAE paging: no long mode");
+	is(r[R_16], 0x11113333, "16-bit protected mode: operand sizes");
+	is(r[R_16_MMIO], version, "16-bit protected mode: device memory");
+	is(r[R_REAL_CR0] & 1, 0, "real mode: PE");
+	is(r[R_REAL_INT], 0x77, "real mode: INT through its vector table");
+	is(r[R_REAL_CPUID], vendor, "real mode: CPUID");
+	is(r[R_UNREAL_MMIO], version, "unreal mode: device memory");
+	is(r[R_REAL_IPI], 1, "real mode: an interrupt of the LAPIC");
+	is(r[R_REAL_IN], 0xffffffff, "real mode: IN EAX");
+	is(r[R_REAL_SEG], MARK, "real mode: a segment is its selector times 16");
+	is(r[R_REAL_IDT], 0x3ff, "real mode: IDTR");
+	is(r[R_HOME_EFER] & (EFER_LMA | EFER_LME), EFER_LME, "on the way back: LME without LMA");
+	is(r[R_HOME_LMA] & (EFER_LMA | EFER_LME), EFER_LME | EFER_LMA, "on the way back: both");
+}
+
+void guest_main(void)
+{
+	lapic_enable();
+	refused();
+	toggles();
+	global_pages();
+	tour();
+	tour();
+}
