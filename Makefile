@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Plinth's build. `make help` lists the goals.
 
-BUILD	:= build
+BUILD	?= build
 CC	:= gcc
 LD	:= ld
 NASM	:= nasm

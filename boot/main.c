@@ -158,6 +158,20 @@ static void *alloc_zeroed(size_t size)
 	return p;
 }
 
+static void __noreturn no_guest_memory(int err)
+{
+	u64 least = (u64)GUEST_RAM_MIN >> 20, free = guest_ram.available >> 20;
+
+	if (err == -EINVAL)
+		fatal("mem=%luM is too little memory for a guest: %lu MiB are the least",
+		      options.mem >> 20, least);
+	if (options.mem > GUEST_RAM_MIN)
+		fatal("too little memory for a guest with mem=%luM: %lu MiB are free beside Plinth and the modules",
+		      options.mem >> 20, free);
+	fatal("too little memory for a guest: at least %lu MiB are needed, %lu MiB are free beside Plinth and the modules",
+	      least, free);
+}
+
 static struct vm *build_machine(const struct virt_ops *ops)
 {
 	struct vm *vm = alloc_zeroed(sizeof(*vm));
@@ -166,9 +180,9 @@ static struct vm *build_machine(const struct virt_ops *ops)
 	int err = guest_ram_choose(&memmap, options.mem, 0, &guest_ram);
 
 	if (err)
-		fatal("too little memory for the guest: %lu MiB wanted, %lu MiB available, %lu MiB are the least",
-		      options.mem >> 20, guest_ram.available >> 20, (u64)GUEST_RAM_MIN >> 20);
-	/* XCR0 is the guest's; the policy sets it by XSETBV. */
+		no_guest_memory(err);
+	/* The emulator moves the guest's SSE registers, which are live; XCR0 is the guest's too, and the policy sets it. */
+	write_cr4(read_cr4() | CR4_OSFXSR);
 	if (cpuid(1, 0).ecx & CPUID_1_ECX_XSAVE)
 		write_cr4(read_cr4() | CR4_OSXSAVE);
 	cpuid_policy_init(cpuid, time_tsc_hz());
@@ -206,8 +220,8 @@ static const struct guest_kind *recognise_guest(void)
 		if (m[i].bad)
 			fatal("module %u (%s) ends before it starts", i + 1, m[i].name);
 		if (m[i].truncated)
-			fatal("the string of module %u (%s) is longer than %u bytes", i + 1,
-			      m[i].name, BOOT_STRING_MAX);
+			fatal("the command line of module %u (%s) is too long: the limit is %u bytes, with the file name",
+			      i + 1, m[i].name, BOOT_STRING_MAX - 1);
 	}
 	if (boot_info.modules_dropped)
 		pr_warn("only the first %u modules are used", BOOT_MODULES_MAX);

@@ -361,7 +361,7 @@ static void arm_periodic(struct rtc *r)
 
 static void arm_update(struct rtc *r)
 {
-	struct rtc_clock now;
+	struct rtc_clock now = { 0 };
 	s64 at = -1;
 
 	if (!frozen(r) && (awaited(r) & (C_UF | C_AF))) {

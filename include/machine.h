@@ -11,7 +11,7 @@
 #include "vm.h"
 
 /* Both stay the caller's and must outlive the machine. Call before any of the others. */
-void machine_init(const struct acpi_info *acpi, const struct options *options);
+void machine_init(const struct acpi_info *acpi_info, const struct options *opts);
 
 /* What board_init() needs: clock, battery clock, the real serial line, kicks to vm's boot vCPU. */
 struct board_host machine_board_host(struct vm *vm);

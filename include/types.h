@@ -24,28 +24,27 @@ typedef u64 gva_t; /* guest linear */
 typedef u64 gpa_t; /* guest physical */
 typedef u64 hpa_t; /* host physical */
 
-#define BIT(n)		  (1U << (n))
-#define BIT64(n)	  (UINT64_C(1) << (n))
-#define ARRAY_SIZE(a)	  (sizeof(a) / sizeof((a)[0]))
-#define ALIGN_DOWN(x, a)  ((x) & ~((__typeof__(x))(a)-1))
-#define ALIGN_UP(x, a)	  ALIGN_DOWN((x) + ((__typeof__(x))(a)-1), a)
-#define IS_ALIGNED(x, a)  (((x) & ((__typeof__(x))(a)-1)) == 0)
-#define KIB(n)		  (UINT64_C(n) << 10)
-#define MIB(n)		  (UINT64_C(n) << 20)
-#define GIB(n)		  (UINT64_C(n) << 30)
-#define PAGE_SHIFT	  12
-#define PAGE_SIZE	  UINT64_C(4096)
+#define BIT(n)		 (1U << (n))
+#define BIT64(n)	 (UINT64_C(1) << (n))
+#define ARRAY_SIZE(a)	 (sizeof(a) / sizeof((a)[0]))
+#define ALIGN_DOWN(x, a) ((x) & ~((__typeof__(x))(a)-1))
+#define ALIGN_UP(x, a)	 ALIGN_DOWN((x) + ((__typeof__(x))(a)-1), a)
+#define IS_ALIGNED(x, a) (((x) & ((__typeof__(x))(a)-1)) == 0)
+#define KIB(n)		 (UINT64_C(n) << 10)
+#define MIB(n)		 (UINT64_C(n) << 20)
+#define GIB(n)		 (UINT64_C(n) << 30)
+#define PAGE_SHIFT	 12
+#define PAGE_SIZE	 UINT64_C(4096)
 
-#define likely(x)	  __builtin_expect(!!(x), 1)
-#define unlikely(x)	  __builtin_expect(!!(x), 0)
-#define container_of(p, type, member) \
-	((type *)(void *)((char *)(p)-offsetof(type, member)))
+#define likely(x)		      __builtin_expect(!!(x), 1)
+#define unlikely(x)		      __builtin_expect(!!(x), 0)
+#define container_of(p, type, member) ((type *)(void *)((char *)(p)-offsetof(type, member)))
 
-#define __packed	  __attribute__((packed))
-#define __aligned(n)	  __attribute__((aligned(n)))
-#define __noreturn	  __attribute__((noreturn))
-#define __printf(f, a)	  __attribute__((format(printf, f, a)))
-#define __must_check	  __attribute__((warn_unused_result))
+#define __packed       __attribute__((packed))
+#define __aligned(n)   __attribute__((aligned(n)))
+#define __noreturn     __attribute__((noreturn))
+#define __printf(f, a) __attribute__((format(printf, f, a)))
+#define __must_check   __attribute__((warn_unused_result))
 
 static inline u64 min_u64(u64 a, u64 b)
 {

@@ -53,7 +53,7 @@ enum segreg {
 
 struct segment {
 	u16 selector;
-	u16 attr; /* descriptor layout, SEG_*; !SEG_P = unusable */
+	u16 attr;  /* descriptor layout, SEG_*; !SEG_P = unusable */
 	u32 limit; /* bytes, granularity applied */
 	u64 base;
 };
@@ -79,9 +79,9 @@ enum vcpu_reg {
 	REG_EFER = BIT(7),
 	REG_DR6 = BIT(8),
 	REG_DR7 = BIT(9),
-	REG_CS = BIT(10), /* CS and SS: what mode and privilege follow from */
-	REG_SEGS = BIT(11), /* ES, DS, FS, GS, LDTR, TR */
-	REG_TABLES = BIT(12), /* GDTR, IDTR */
+	REG_CS = BIT(10),      /* CS and SS: what mode and privilege follow from */
+	REG_SEGS = BIT(11),    /* ES, DS, FS, GS, LDTR, TR */
+	REG_TABLES = BIT(12),  /* GDTR, IDTR */
 	REG_SYSCALL = BIT(13), /* STAR, LSTAR, CSTAR, SFMASK, KERNEL_GS_BASE */
 	REG_SYSENTER = BIT(14),
 	REG_PAT = BIT(15),
@@ -160,8 +160,13 @@ struct exit_npf {
 struct exit_cr {
 	u8 cr; /* 0, 3, 4, 8 */
 	u8 gpr;
-	enum { CR_WRITE, CR_READ, CR_CLTS, CR_LMSW } op : 8;
-	bool decoded;  /* gpr, op and source are valid; else the instruction must be read */
+	enum {
+		CR_WRITE,
+		CR_READ,
+		CR_CLTS,
+		CR_LMSW
+	} op : 8;
+	bool decoded; /* gpr, op and source are valid; else the instruction must be read */
 	u16 lmsw_source;
 };
 
@@ -175,7 +180,12 @@ struct exit_task_switch {
 	u16 selector;
 	bool has_error;
 	u32 error;
-	enum { TASK_CALL, TASK_IRET, TASK_JMP, TASK_GATE } source : 8;
+	enum {
+		TASK_CALL,
+		TASK_IRET,
+		TASK_JMP,
+		TASK_GATE
+	} source : 8;
 };
 
 /* Why the guest was left, normalised by the backend. */
@@ -207,7 +217,7 @@ struct exit_trace {
 /* What the run loop must look at before the next entry. Set by any CPU, atomically. */
 enum vcpu_request {
 	VCPU_REQ_EVENT = BIT(0), /* an interrupt may be deliverable */
-	VCPU_REQ_NMI = BIT(1), /* stays set until the NMI was delivered */
+	VCPU_REQ_NMI = BIT(1),	 /* stays set until the NMI was delivered */
 	VCPU_REQ_TIMER = BIT(2), /* a timer queue changed or is due */
 	VCPU_REQ_FLUSH = BIT(3), /* second-level TLB */
 	VCPU_REQ_STOP = BIT(4),	 /* the machine changes state: see vm->board.request */
@@ -236,7 +246,7 @@ struct vcpu {
 	u8 windows;   /* enum vcpu_window that are open in the backend */
 	bool halted;
 	bool wait_for_sipi;
-	struct event pending;  /* exception or re-injection: delivered before anything else */
+	struct event pending; /* exception or re-injection: delivered before anything else */
 	const struct virt_ops *ops;
 	union {
 		struct svm_vcpu *svm;
@@ -264,7 +274,7 @@ struct vcpu {
 	u32 unknown_msr_notes; /* rate limit */
 	struct exit_trace trace[EXIT_TRACE];
 	u32 trace_next;
-	u32 refused_cr4; /* failed entries in a row: exit.c */
+	u32 refused_cr; /* failed entries in a row: exit.c */
 	u64 exit_count[NR_EXIT_KINDS];
 	struct insn_cache insns;
 };
@@ -286,16 +296,16 @@ static inline void vcpu_dirty(struct vcpu *v, u32 regs)
 	v->reg_dirty |= regs;
 }
 
-#define VCPU_REG_ACCESSORS(name, bit)                              \
-	static inline u64 vcpu_##name(struct vcpu *v)              \
-	{                                                          \
-		vcpu_need(v, bit);                                 \
-		return v->name;                                    \
-	}                                                          \
-	static inline void vcpu_set_##name(struct vcpu *v, u64 x)  \
-	{                                                          \
-		v->name = x;                                       \
-		vcpu_dirty(v, bit);                                \
+#define VCPU_REG_ACCESSORS(name, bit)                             \
+	static inline u64 vcpu_##name(struct vcpu *v)             \
+	{                                                         \
+		vcpu_need(v, bit);                                \
+		return v->name;                                   \
+	}                                                         \
+	static inline void vcpu_set_##name(struct vcpu *v, u64 x) \
+	{                                                         \
+		v->name = x;                                      \
+		vcpu_dirty(v, bit);                               \
 	}
 
 VCPU_REG_ACCESSORS(rip, REG_RIP)
@@ -381,7 +391,8 @@ u64 vcpu_guest_tsc(struct vcpu *v);
 
 /* --- life (arch/vcpu/vcpu.c) ------------------------------------------------------------------ */
 
-int vcpu_create(struct vcpu *v, struct vm *vm, const struct virt_ops *ops, u32 id); /* 0 or -ENOMEM */
+int vcpu_create(struct vcpu *v, struct vm *vm, const struct virt_ops *ops,
+		u32 id); /* 0 or -ENOMEM */
 /* Power-up state of SDM vol. 3 table 10-1, or with init the INIT column. */
 void vcpu_reset(struct vcpu *v, bool init);
 /* Runs the guest until the board has a request (board.h) and returns; the caller decides what it means. */

@@ -20,7 +20,7 @@
 #define CR0_NW BIT64(29)
 #define CR0_CD BIT64(30)
 #define CR0_PG BIT64(31)
-#define CR0_KNOWN                                                                                 \
+#define CR0_KNOWN                                                                                  \
 	(CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | \
 	 CR0_PG)
 
@@ -140,23 +140,23 @@ enum vector {
 #define PTE_ADDR 0x000ffffffffff000ULL
 
 /* Segment attributes in descriptor layout: byte 5 in bits 0-7, the high nibble of byte 6 in 12-15. */
-#define SEG_TYPE_MASK 0x000fU
-#define SEG_A	      BIT(0)
-#define SEG_W	      BIT(1) /* data: writable */
-#define SEG_R	      BIT(1) /* code: readable */
-#define SEG_E	      BIT(2) /* data: expand-down; code: conforming */
-#define SEG_CODE      BIT(3)
-#define SEG_S	      BIT(4)
-#define SEG_DPL_SHIFT 5
-#define SEG_DPL(a)    (((a) >> SEG_DPL_SHIFT) & 3U)
-#define SEG_P	      BIT(7)
-#define SEG_AVL	      BIT(12)
-#define SEG_L	      BIT(13)
-#define SEG_DB	      BIT(14)
-#define SEG_G	      BIT(15)
-#define SEG_TYPE_LDT	  0x2U
+#define SEG_TYPE_MASK	    0x000fU
+#define SEG_A		    BIT(0)
+#define SEG_W		    BIT(1) /* data: writable */
+#define SEG_R		    BIT(1) /* code: readable */
+#define SEG_E		    BIT(2) /* data: expand-down; code: conforming */
+#define SEG_CODE	    BIT(3)
+#define SEG_S		    BIT(4)
+#define SEG_DPL_SHIFT	    5
+#define SEG_DPL(a)	    (((a) >> SEG_DPL_SHIFT) & 3U)
+#define SEG_P		    BIT(7)
+#define SEG_AVL		    BIT(12)
+#define SEG_L		    BIT(13)
+#define SEG_DB		    BIT(14)
+#define SEG_G		    BIT(15)
+#define SEG_TYPE_LDT	    0x2U
 #define SEG_TYPE_TSS16_BUSY 0x3U
-#define SEG_TYPE_TSS_BUSY 0xbU
+#define SEG_TYPE_TSS_BUSY   0xbU
 
 /* Memory types as MTRR and PAT encode them: SDM vol. 3 12.3 */
 enum memtype {
@@ -256,16 +256,16 @@ static inline void xsetbv(u32 xcr, u64 v)
 	__asm__ volatile("xsetbv" : : "c"(xcr), "a"((u32)v), "d"((u32)(v >> 32)) : "memory");
 }
 
-#define DEFINE_REG_ACCESSORS(reg)                                                    \
-	static inline u64 read_##reg(void)                                           \
-	{                                                                            \
-		u64 v;                                                               \
-		__asm__ volatile("movq %%" #reg ", %0" : "=r"(v) : : "memory");     \
-		return v;                                                            \
-	}                                                                            \
-	static inline void write_##reg(u64 v)                                        \
-	{                                                                            \
-		__asm__ volatile("movq %0, %%" #reg : : "r"(v) : "memory");         \
+#define DEFINE_REG_ACCESSORS(reg)                                               \
+	static inline u64 read_##reg(void)                                      \
+	{                                                                       \
+		u64 v;                                                          \
+		__asm__ volatile("movq %%" #reg ", %0" : "=r"(v) : : "memory"); \
+		return v;                                                       \
+	}                                                                       \
+	static inline void write_##reg(u64 v)                                   \
+	{                                                                       \
+		__asm__ volatile("movq %0, %%" #reg : : "r"(v) : "memory");     \
 	}
 
 DEFINE_REG_ACCESSORS(cr0)

@@ -179,19 +179,15 @@ static bool device_mov(struct vcpu *v, const struct insn *in)
 	return true;
 }
 
-enum emulate_result emulate_insn(struct vcpu *v, const u8 *known, unsigned int n)
+static enum emulate_result emulate_any(struct vcpu *v, const struct insn *cached, const u8 *known,
+				       unsigned int n)
 {
-	const struct insn *cached = n ? NULL : insn_cache_get(v);
-	struct emu e;
+	struct emu e = { .v = v };
 
-	if (likely(cached != NULL)) {
-		if (likely(device_mov(v, cached)))
-			return vcpu_skip_insn(v, cached->len) ? EMULATE_DONE : EMULATE_FAULT;
+	if (cached)
 		e.in = *cached;
-	} else if (fetch_decode(v, known, n, &e.in, vcpu_code_size(v))) {
+	else if (fetch_decode(v, known, n, &e.in, vcpu_code_size(v)))
 		return EMULATE_FAULT;
-	}
-	e.v = v;
 	e.code_size = vcpu_code_size(v);
 	e.access = vcpu_cpl(v) == 3 ? ACCESS_USER : 0;
 	e.single_operand = true;
@@ -208,4 +204,13 @@ enum emulate_result emulate_insn(struct vcpu *v, const u8 *known, unsigned int n
 	default:
 		return emu_0f(&e);
 	}
+}
+
+enum emulate_result emulate_insn(struct vcpu *v, const u8 *known, unsigned int n)
+{
+	const struct insn *cached = n ? NULL : insn_cache_get(v);
+
+	if (likely(cached && device_mov(v, cached)))
+		return vcpu_skip_insn(v, cached->len) ? EMULATE_DONE : EMULATE_FAULT;
+	return emulate_any(v, cached, known, n);
 }

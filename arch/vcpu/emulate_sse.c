@@ -55,6 +55,7 @@ static bool xmm_usable(void)
 
 static void xmm_read(unsigned int n, u64 value[2])
 {
+	value[0] = value[1] = 0;
 	switch (n) {
 		EACH_XMM(STORE_XMM)
 	}

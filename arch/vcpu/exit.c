@@ -250,18 +250,23 @@ static NOINLINE void exit_exception(struct vcpu *v)
 }
 
 /* A guest may write bad values in a row with nothing else that exits; an entry that fails by itself does so for ever. */
-#define REFUSED_CR4_MAX 4096
+#define REFUSED_CR_MAX 4096
 
-/* QEMU's software emulation answers a CR4 with reserved bits, which is #GP, with the code of a failed entry at the MOV. */
-static bool refused_cr4(struct vcpu *v)
+/* QEMU's software emulation answers a CR3 or CR4 with reserved bits, which is #GP, with the code of a failed entry at the MOV. */
+static bool refused_cr(struct vcpu *v)
 {
 	const struct exit_trace *before = &v->trace[(v->trace_next - 2) % EXIT_TRACE];
 	struct insn in;
+	u64 value;
 
-	v->refused_cr4 = before->kind == EXIT_ENTRY_FAILURE ? v->refused_cr4 + 1 : 0;
-	if (v->refused_cr4 > REFUSED_CR4_MAX || emulate_fetch_decode(v, NULL, 0, &in) ||
-	    in.map != MAP_0F || in.opcode != OPCODE_MOV_TO_CR || in.reg != 4 ||
-	    cr4_write(v, vcpu_gpr(v, in.rm)) == 0)
+	v->refused_cr = before->kind == EXIT_ENTRY_FAILURE ? v->refused_cr + 1 : 0;
+	if (v->refused_cr > REFUSED_CR_MAX || emulate_fetch_decode(v, NULL, 0, &in) ||
+	    in.map != MAP_0F || in.opcode != OPCODE_MOV_TO_CR)
+		return false;
+	value = vcpu_gpr(v, in.rm);
+	if (vcpu_code_size(v) != 8)
+		value = (u32)value;
+	if (in.reg == 3 ? cr3_write(v, value) == 0 : in.reg != 4 || cr4_write(v, value) == 0)
 		return false;
 	vcpu_inject_gp(v, 0);
 	return true;
@@ -352,7 +357,7 @@ void vcpu_handle_exit(struct vcpu *v)
 		vcpu_stop_guest(v, "triple fault");
 		return;
 	case EXIT_ENTRY_FAILURE:
-		if (refused_cr4(v))
+		if (refused_cr(v))
 			return;
 		vcpu_stop_guest(v, "the processor refused the guest's state");
 		return;

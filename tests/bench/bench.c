@@ -5,11 +5,11 @@
  */
 #include "guest.h"
 
-#define ROUNDS	   1000U
-#define WARM_UP	   16U
-#define VECTOR	   0x50
-#define X2APIC_EOI 0x80b
-#define X2APIC_ICR 0x830
+#define ROUNDS		 1000U
+#define WARM_UP		 16U
+#define VECTOR		 0x50
+#define X2APIC_EOI	 0x80b
+#define X2APIC_ICR	 0x830
 #define X2APIC_LVT_TIMER 0x832
 #define LVT_TSC_DEADLINE (2U << 17)
 

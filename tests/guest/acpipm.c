@@ -68,7 +68,8 @@ static void event(void)
 	is(inb((u16)(base + ENABLE)), TMR, "PM1 enable: a byte");
 	outw((u16)(base + ENABLE), 0);
 	outw((u16)(base + CONTROL), (u16)(SCI_EN | 0x0400));
-	is(inw((u16)(base + CONTROL)) & (SLP_TYP | SCI_EN), 0x0400 | SCI_EN, "PM1 control: SLP_TYP and SCI_EN");
+	is(inw((u16)(base + CONTROL)) & (SLP_TYP | SCI_EN), 0x0400 | SCI_EN,
+	   "PM1 control: SLP_TYP and SCI_EN");
 	is(inw((u16)(base + CONTROL)) & 0x2000, 0, "PM1 control: SLP_EN reads 0");
 	outw((u16)(base + CONTROL), control);
 	outw((u16)(base + ENABLE), enable);

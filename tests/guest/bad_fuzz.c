@@ -6,12 +6,12 @@
  */
 #include "guest.h"
 
-#define ROUNDS	 1000000U
-#define REPORT	 100000U
-#define SEED	 0x9e3779b97f4a7c15ULL
-#define COM1	 0x3f8
-#define NO_INIT	 0xfafafafafafafafaULL /* delivery mode 5 has bits 8 and 10 */
-#define PM_BASE	 0x600
+#define ROUNDS	1000000U
+#define REPORT	100000U
+#define SEED	0x9e3779b97f4a7c15ULL
+#define COM1	0x3f8
+#define NO_INIT 0xfafafafafafafafaULL /* delivery mode 5 has bits 8 and 10 */
+#define PM_BASE 0x600
 
 static u64 state = SEED;
 
@@ -29,8 +29,8 @@ static bool forbidden(u32 first, u32 size)
 	static const struct {
 		u16 from, to;
 	} rows[] = {
-		{ 0x64, 0x64 },	  { 0x92, 0x92 },	    { 0xb2, 0xb3 },
-		{ 0xf4, 0xf7 },	  { COM1, COM1 + 7 },	    { PM_BASE + 4, PM_BASE + 5 },
+		{ 0x64, 0x64 },	  { 0x92, 0x92 },     { 0xb2, 0xb3 },
+		{ 0xf4, 0xf7 },	  { COM1, COM1 + 7 }, { PM_BASE + 4, PM_BASE + 5 },
 		{ 0xcf8, 0xcff }, { 0x8900, 0x8900 },
 	};
 
@@ -40,8 +40,9 @@ static bool forbidden(u32 first, u32 size)
 	return false;
 }
 
-static const u16 devices[] = { 0x20, 0x21, 0xa0, 0xa1, 0x4d0, 0x4d1, 0x40, 0x41, 0x42, 0x43, 0x60, 0x61,
-			       0x70, 0x71, 0x80, 0x600, 0x602, 0x608, 0x2f8, 0x510, 0x511 };
+static const u16 devices[] = { 0x20, 0x21,  0xa0,  0xa1,  0x4d0, 0x4d1, 0x40,
+			       0x41, 0x42,  0x43,  0x60,  0x61,	 0x70,	0x71,
+			       0x80, 0x600, 0x602, 0x608, 0x2f8, 0x510, 0x511 };
 
 static void port(void)
 {
@@ -75,7 +76,8 @@ static void port(void)
 
 static void memory(void)
 {
-	static const u64 pages[] = { LAPIC_PAGE, IOAPIC_PAGE, 0xd0000000, 0xfed40000, 0xf0000000, 0xfee01000, 0xfebff000 };
+	static const u64 pages[] = { LAPIC_PAGE, IOAPIC_PAGE, 0xd0000000, 0xfed40000,
+				     0xf0000000, 0xfee01000,  0xfebff000 };
 	u64 r = rnd();
 	u64 a = pages[(r >> 8) % ARRAY_SIZE(pages)] + (r >> 16 & (r & 1 ? 0xff0 : 0xfff));
 	u64 v = rnd();
@@ -123,10 +125,13 @@ static void memory(void)
 
 static void msr(void)
 {
-	static const u32 bases[] = { 0, 0x10, 0x170, 0x1b, 0x200, 0x270, 0x2ff, 0x400, 0x480, 0x6e0, 0x800, 0xc0000080,
+	static const u32 bases[] = { 0,		 0x10,	     0x170,	 0x1b,
+				     0x200,	 0x270,	     0x2ff,	 0x400,
+				     0x480,	 0x6e0,	     0x800,	 0xc0000080,
 				     0xc0000100, 0xc0010000, 0xc0010110, 0xc0011020 };
 	u64 r = rnd(), value;
-	u32 n = r & 1 ? (u32)(r >> 32) : bases[(r >> 8) % ARRAY_SIZE(bases)] + (u32)(r >> 32 & 0x3f);
+	u32 n = r & 1 ? (u32)(r >> 32)
+		      : bases[(r >> 8) % ARRAY_SIZE(bases)] + (u32)(r >> 32 & 0x3f);
 
 	/* These move what we stand on: the base of GS and FS is not used, the APIC's and the x2APIC's ICR are. */
 	if (n == MSR_APIC_BASE || n == MSR_EFER || n >> 8 == 8 || !(r & 6))
@@ -137,7 +142,8 @@ static void msr(void)
 
 static void control(void)
 {
-	static const u64 toggles[] = { CR4_TSD, CR4_DE, CR4_PGE, CR4_MCE, CR4_PCE, CR4_OSFXSR, CR4_OSXMMEXCPT };
+	static const u64 toggles[] = { CR4_TSD, CR4_DE,	    CR4_PGE,	   CR4_MCE,
+				       CR4_PCE, CR4_OSFXSR, CR4_OSXMMEXCPT };
 	u64 r = rnd(), old0 = read_cr0(), old4 = read_cr4();
 	u64 v;
 

@@ -44,7 +44,8 @@ static void leaves(void)
 	if (amd) {
 		ok(r0.ebx == re.ebx && r0.ecx == re.ecx && r0.edx == re.edx,
 		   "vendor: leaves 0 and 80000000 alike");
-		is(e1.edx & COMMON_EDX, l1.edx & COMMON_EDX, "features: leaves 1 and 80000001 alike");
+		is(e1.edx & COMMON_EDX, l1.edx & COMMON_EDX,
+		   "features: leaves 1 and 80000001 alike");
 		is(e1.eax, l1.eax, "family and model: leaves 1 and 80000001 alike");
 		beyond = cpuid(max_ext + 1, 0);
 		inside_only(!(beyond.eax | beyond.ebx | beyond.ecx | beyond.edx),
@@ -207,14 +208,18 @@ static void xsave(void)
 			u64 value;
 			const char *name;
 		} bad[] = {
-			{ 0, 0, "XCR0 without x87" },	     { 0, 2, "XCR0 with SSE alone" },
-			{ 0, 5, "XCR0 with AVX, not SSE" },  { 0, 0x8000000000000001, "XCR0 bit 63" },
-			{ 0, 0x101, "XCR0 bit 8" },	     { 1, 1, "XCR1" },
+			{ 0, 0, "XCR0 without x87" },
+			{ 0, 2, "XCR0 with SSE alone" },
+			{ 0, 5, "XCR0 with AVX, not SSE" },
+			{ 0, 0x8000000000000001, "XCR0 bit 63" },
+			{ 0, 0x101, "XCR0 bit 8" },
+			{ 1, 1, "XCR1" },
 			{ 0xffffffff, 1, "XCR FFFFFFFFH" },
 		};
 		for (u32 i = 0; i < ARRAY_SIZE(bad); i++) {
 			vector = try_xsetbv(bad[i].index, bad[i].value);
-			ok(vector == VEC_GP && try_error == 0, "XSAVE: XSETBV #GP: %s", bad[i].name);
+			ok(vector == VEC_GP && try_error == 0, "XSAVE: XSETBV #GP: %s",
+			   bad[i].name);
 		}
 		is(xgetbv(0), all, "XSAVE: refused values leave XCR0 alone");
 	}
@@ -235,16 +240,16 @@ static void cr4_bits(void)
 		u8 feature;
 		const char *title;
 	} bits[] = {
-		{ 0, 'd', 1, 1, "VME" },	{ 2, 'd', 1, 4, "TSD" },
-		{ 3, 'd', 1, 2, "DE" },		{ 4, 'd', 1, 3, "PSE" },
-		{ 6, 'd', 1, 7, "MCE" },	{ 7, 'd', 1, 13, "PGE" },
-		{ 9, 'd', 1, 24, "OSFXSR" },	{ 10, 'd', 1, 25, "OSXMMEXCPT" },
-		{ 11, 'c', 7, 2, "UMIP" },	{ 13, 'c', 1, 5, "VMXE" },
-		{ 14, 'c', 1, 6, "SMXE" },	{ 16, 'b', 7, 0, "FSGSBASE" },
-		{ 17, 'c', 1, 17, "PCIDE" },	{ 18, 'c', 1, 26, "OSXSAVE" },
-		{ 19, 'c', 7, 23, "KL" },	{ 20, 'b', 7, 7, "SMEP" },
-		{ 21, 'b', 7, 20, "SMAP" },	{ 22, 'c', 7, 3, "PKE" },
-		{ 23, 'c', 7, 7, "CET" },	{ 24, 'c', 7, 31, "PKS" },
+		{ 0, 'd', 1, 1, "VME" },     { 2, 'd', 1, 4, "TSD" },
+		{ 3, 'd', 1, 2, "DE" },	     { 4, 'd', 1, 3, "PSE" },
+		{ 6, 'd', 1, 7, "MCE" },     { 7, 'd', 1, 13, "PGE" },
+		{ 9, 'd', 1, 24, "OSFXSR" }, { 10, 'd', 1, 25, "OSXMMEXCPT" },
+		{ 11, 'c', 7, 2, "UMIP" },   { 13, 'c', 1, 5, "VMXE" },
+		{ 14, 'c', 1, 6, "SMXE" },   { 16, 'b', 7, 0, "FSGSBASE" },
+		{ 17, 'c', 1, 17, "PCIDE" }, { 18, 'c', 1, 26, "OSXSAVE" },
+		{ 19, 'c', 7, 23, "KL" },    { 20, 'b', 7, 7, "SMEP" },
+		{ 21, 'b', 7, 20, "SMAP" },  { 22, 'c', 7, 3, "PKE" },
+		{ 23, 'c', 7, 7, "CET" },    { 24, 'c', 7, 31, "PKS" },
 	};
 	u64 old = read_cr4();
 
@@ -278,17 +283,17 @@ static void hidden(void)
 	static u8 operand[64] __aligned(64);
 	u64 a, c, d;
 	int v;
-#define UD(text, code, leaf, name, bit)                                                      \
-	do {                                                                                 \
-		if ((bit) != NO_FEATURE && has(leaf, name, bit)) {                           \
-			skip(text ": #UD where hidden", "offered");                          \
-			break;                                                               \
-		}                                                                            \
-		a = (u64)operand;                                                            \
-		c = 0;                                                                       \
-		d = 0;                                                                       \
-		v = TRY(code, "+a"(a), "+c"(c), "+d"(d) :);                                  \
-		inside_only(v == VEC_UD, text ": #UD where hidden");                         \
+#define UD(text, code, leaf, name, bit)                              \
+	do {                                                         \
+		if ((bit) != NO_FEATURE && has(leaf, name, bit)) {   \
+			skip(text ": #UD where hidden", "offered");  \
+			break;                                       \
+		}                                                    \
+		a = (u64)operand;                                    \
+		c = 0;                                               \
+		d = 0;                                               \
+		v = TRY(code, "+a"(a), "+c"(c), "+d"(d) :);          \
+		inside_only(v == VEC_UD, text ": #UD where hidden"); \
 	} while (0)
 	UD("VMRUN", ".byte 0x0f, 0x01, 0xd8", 0, 'a', NO_FEATURE);
 	UD("VMLOAD", ".byte 0x0f, 0x01, 0xda", 0, 'a', NO_FEATURE);

@@ -62,7 +62,8 @@ static void registers(void)
 		{ LAPIC_TIMER_INIT, 0, 0, "initial count" },
 	};
 
-	is(lapic_read(LAPIC_VERSION) & 0xff, (lapic_read(LAPIC_VERSION) & 0xf) | 0x10, "version: an integrated APIC");
+	is(lapic_read(LAPIC_VERSION) & 0xff, (lapic_read(LAPIC_VERSION) & 0xf) | 0x10,
+	   "version: an integrated APIC");
 	ok((lapic_read(LAPIC_VERSION) >> 16 & 0xff) >= 3, "version: 4 or more LVT entries");
 	for (u32 i = 0; i < ARRAY_SIZE(rows); i++) {
 		u32 old = lapic_read(rows[i].reg);
@@ -85,7 +86,8 @@ static void ipis(void)
 	ok(bit(LAPIC_IRR, VEC_A), "IRR shows a pending one");
 	ok(!bit(LAPIC_TMR, VEC_A), "TMR: an edge");
 	irq_window();
-	ok(taken[VEC_A] == 1 && !bit(LAPIC_IRR, VEC_A) && !bit(LAPIC_ISR, VEC_A), "self-IPI by shorthand");
+	ok(taken[VEC_A] == 1 && !bit(LAPIC_IRR, VEC_A) && !bit(LAPIC_ISR, VEC_A),
+	   "self-IPI by shorthand");
 	lapic_write(LAPIC_ICR_LO, ICR_ALL | VEC_A);
 	irq_window();
 	is(taken[VEC_A], 2, "IPI to all including self");
@@ -282,7 +284,8 @@ static void deadline(void)
 	on_vector(VEC_TIMER, eoi_handler);
 	lapic_write(LAPIC_LVT_TIMER, DEADLINE | VEC_TIMER);
 	wrmsr(MSR_TSC_DEADLINE, rdtsc() + 200000);
-	ok(rdmsr(MSR_TSC_DEADLINE) != 0 || taken[VEC_TIMER] || bit(LAPIC_IRR, VEC_TIMER), "TSC deadline: reads back while armed");
+	ok(rdmsr(MSR_TSC_DEADLINE) != 0 || taken[VEC_TIMER] || bit(LAPIC_IRR, VEC_TIMER),
+	   "TSC deadline: reads back while armed");
 	ok(WAIT_FOR(taken[VEC_TIMER]), "TSC deadline: fires");
 	is(rdmsr(MSR_TSC_DEADLINE), 0, "TSC deadline: 0 after it fired");
 	wrmsr(MSR_TSC_DEADLINE, 1);
@@ -334,13 +337,15 @@ static void software_disable(void)
 	lapic_write(LAPIC_SVR, 0xff);
 	ok(lapic_read(LAPIC_LVT_TIMER) & LAPIC_VECTOR_MASKED, "disabled: LVT entries are masked");
 	lapic_write(LAPIC_LVT_TIMER, VEC_TIMER);
-	inside_only(lapic_read(LAPIC_LVT_TIMER) & LAPIC_VECTOR_MASKED, "disabled: LVT entries stay masked");
+	inside_only(lapic_read(LAPIC_LVT_TIMER) & LAPIC_VECTOR_MASKED,
+		    "disabled: LVT entries stay masked");
 	self(VEC_B);
 	ok(!bit(LAPIC_IRR, VEC_B), "disabled: a new one is not accepted");
 	lapic_write(LAPIC_SVR, 0x1ff);
 	irq_window();
 	ok(orders == 1 && order[0] == VEC_A, "disabled: what was pending is held");
-	ok(lapic_read(LAPIC_LVT_TIMER) & LAPIC_VECTOR_MASKED, "enabled: LVT entries stay as they are");
+	ok(lapic_read(LAPIC_LVT_TIMER) & LAPIC_VECTOR_MASKED,
+	   "enabled: LVT entries stay as they are");
 }
 
 static void relocation(void)
@@ -353,7 +358,8 @@ static void relocation(void)
 	wrmsr(MSR_APIC_BASE, (base & 0xfff) | NEW_BASE);
 	there = mmio_read32(NEW_BASE + LAPIC_VERSION) == version;
 	inside_only(there, "base: the page is where the MSR says");
-	inside_only(mmio_read32(LAPIC_PAGE + LAPIC_VERSION) == 0xffffffff, "base: the old page is open bus");
+	inside_only(mmio_read32(LAPIC_PAGE + LAPIC_VERSION) == 0xffffffff,
+		    "base: the old page is open bus");
 	wrmsr(MSR_APIC_BASE, base);
 	is(lapic_read(LAPIC_VERSION), version, "base: and back");
 }
@@ -389,7 +395,8 @@ static void x2apic(void)
 	wrmsr(MSR_APIC_BASE, base | APIC_BASE_EXTD);
 	is(rdmsr(MSR_APIC_BASE), base | APIC_BASE_EXTD, "x2APIC: on");
 	is(rdmsr(X2_MSR(LAPIC_ID)), id, "x2APIC: the whole id");
-	is(rdmsr(X2_MSR(LAPIC_LDR)), (id >> 4 << 16) | BIT((int)(id & 15)), "x2APIC: the logical id follows from it");
+	is(rdmsr(X2_MSR(LAPIC_LDR)), (id >> 4 << 16) | BIT((int)(id & 15)),
+	   "x2APIC: the logical id follows from it");
 	is((u64)try_wrmsr(X2_MSR(LAPIC_LDR), 1), (u64)VEC_GP, "x2APIC: LDR is read-only");
 	is((u64)try_rdmsr(X2_MSR(LAPIC_DFR), &value), (u64)VEC_GP, "x2APIC: no DFR");
 	is((u64)try_rdmsr(X2_MSR(LAPIC_ICR_HI), &value), (u64)VEC_GP, "x2APIC: no upper ICR");
@@ -407,16 +414,21 @@ static void x2apic(void)
 		orders = 0;
 		wrmsr(X2_MSR(LAPIC_TPR), 0xf0);
 		wrmsr(0x83f, VEC_A); /* SELF IPI */
-		ok(rdmsr(X2_MSR(LAPIC_IRR) + VEC_A / 32) & BIT(VEC_A & 31), "x2APIC: self-IPI register");
+		ok(rdmsr(X2_MSR(LAPIC_IRR) + VEC_A / 32) & BIT(VEC_A & 31),
+		   "x2APIC: self-IPI register");
 		wrmsr(X2_MSR(LAPIC_ICR_LO), ICR_SELF | VEC_B);
-		ok(rdmsr(X2_MSR(LAPIC_IRR) + VEC_B / 32) & BIT(VEC_B & 31), "x2APIC: ICR in one write");
+		ok(rdmsr(X2_MSR(LAPIC_IRR) + VEC_B / 32) & BIT(VEC_B & 31),
+		   "x2APIC: ICR in one write");
 		wrmsr(X2_MSR(LAPIC_ICR_LO), (u64)id << 32 | VEC_C);
-		ok(rdmsr(X2_MSR(LAPIC_IRR) + VEC_C / 32) & BIT(VEC_C & 31), "x2APIC: IPI to the own id");
+		ok(rdmsr(X2_MSR(LAPIC_IRR) + VEC_C / 32) & BIT(VEC_C & 31),
+		   "x2APIC: IPI to the own id");
 		is(read_cr8(), 15, "x2APIC: CR8 mirrors TPR");
 	}
-	is((u64)try_wrmsr(MSR_APIC_BASE, base), (u64)VEC_GP, "x2APIC: straight back to xAPIC is #GP");
+	is((u64)try_wrmsr(MSR_APIC_BASE, base), (u64)VEC_GP,
+	   "x2APIC: straight back to xAPIC is #GP");
 	is((u64)try_wrmsr(MSR_APIC_BASE, base & ~APIC_BASE_EN), (u64)-1ULL, "x2APIC: off");
-	is((u64)try_wrmsr(MSR_APIC_BASE, base | APIC_BASE_EXTD), (u64)VEC_GP, "x2APIC: from off straight to x2APIC is #GP");
+	is((u64)try_wrmsr(MSR_APIC_BASE, base | APIC_BASE_EXTD), (u64)VEC_GP,
+	   "x2APIC: from off straight to x2APIC is #GP");
 	is((u64)try_wrmsr(MSR_APIC_BASE, base), (u64)-1ULL, "xAPIC: on again");
 	lapic_enable();
 	orders = 0;

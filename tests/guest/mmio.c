@@ -5,7 +5,7 @@
  */
 #include "guest.h"
 
-#define REG	 (LAPIC_PAGE + LAPIC_TPR) /* eight bits */
+#define REG	 (LAPIC_PAGE + LAPIC_TPR)    /* eight bits */
 #define WIDE	 (LAPIC_PAGE + LAPIC_ICR_HI) /* bits 24-31 */
 #define OPEN	 0xd0000000UL
 #define SELECT	 IOAPIC_PAGE
@@ -42,7 +42,7 @@ static const char *title(const char *text)
 				 : "memory", "cc");                                                \
 		ok(mmio_read32(REG) == (after) && a_ == (u64)(result) &&                           \
 			   ((want_flags) == NO_FLAGS || (flags & FLAGS) == (want_flags)),          \
-		   "%s", title(insn));                                                                    \
+		   "%s", title(insn));                                                             \
 		if (mmio_read32(REG) != (after) || a_ != (u64)(result))                            \
 			print("# register %x, RAX %lx, flags %lx\n", mmio_read32(REG), a_, flags); \
 	} while (0)
@@ -88,9 +88,11 @@ static void forms(void)
 	CASE("imull (%%rbx), %%eax", 7, 6, 7, 42, NO_FLAGS);
 	CASE("movslq (%%rbx), %%rax", 0x93, ~0ULL, 0x93, 0x93, NO_FLAGS);
 	CASE("xorl %%eax, %%eax\n\tcmovzl (%%rbx), %%eax", 0x93, 0, 0x93, 0x93, NO_FLAGS);
-	CASE("movl -16(%%rbx,%%rcx,4), %%eax\n\tmovl 4(%%rbx,%%rcx,4), %%eax", 0x93, 0, 0x93, mmio_read32(REG + 0x10), NO_FLAGS);
+	CASE("movl -16(%%rbx,%%rcx,4), %%eax\n\tmovl 4(%%rbx,%%rcx,4), %%eax", 0x93, 0, 0x93,
+	     mmio_read32(REG + 0x10), NO_FLAGS);
 	CASE("addr32 movl (%%ebx), %%eax", 0x93, 0, 0x93, 0x93, NO_FLAGS);
-	CASE("pushq %%rax\n\tpopq (%%rsp)\n\tpushq %%rax\n\tmovl (%%rbx), %%eax\n\tpopq %%rdx\n\taddq $0, %%rdx", 0x2f, 5, 0x2f, 0x2f, NO_FLAGS);
+	CASE("pushq %%rax\n\tpopq (%%rsp)\n\tpushq %%rax\n\tmovl (%%rbx), %%eax\n\tpopq %%rdx\n\taddq $0, %%rdx",
+	     0x2f, 5, 0x2f, 0x2f, NO_FLAGS);
 	CASE("movl (%%rbx), %%eax\n\tpushq %%rax\n\tpopq %%rax", 0x2f, 5, 0x2f, 0x2f, NO_FLAGS);
 	mmio_write32(REG, 0);
 }
@@ -112,12 +114,15 @@ static void open_bus(void)
 	for (u32 i = 0; i < sizeof(buffer); i++)
 		buffer[i] = 0x11;
 	__asm__ volatile("rep movsb" : "+D"(d), "+S"(s), "+c"(n) : : "memory");
-	inside_only(buffer[15] == 0xff && buffer[16] == 0x11 && n == 0 && d == buffer + 16 && s == (void *)(OPEN + 16), "REP MOVSB from open bus");
+	inside_only(buffer[15] == 0xff && buffer[16] == 0x11 && n == 0 && d == buffer + 16 &&
+			    s == (void *)(OPEN + 16),
+		    "REP MOVSB from open bus");
 	d = buffer + 56;
 	s = (const void *)(OPEN + 56);
 	n = 3;
 	__asm__ volatile("std\n\trep movsq\n\tcld" : "+D"(d), "+S"(s), "+c"(n) : : "memory");
-	inside_only(buffer[40] == 0xff && buffer[39] == 0x11 && d == buffer + 32 && n == 0, "REP MOVSQ from open bus with DF");
+	inside_only(buffer[40] == 0xff && buffer[39] == 0x11 && d == buffer + 32 && n == 0,
+		    "REP MOVSQ from open bus with DF");
 	d = (void *)OPEN;
 	s = buffer;
 	n = 8;
@@ -148,13 +153,16 @@ static void open_bus(void)
 	n = 0;
 	__asm__ volatile("pushq (%1)\n\tpopq %0" : "=r"(a) : "r"(OPEN) : "memory");
 	inside_only(a == ~0ULL, "PUSH from open bus");
-	__asm__ volatile("pushq %1\n\tpopq (%2)\n\tmovq %1, %0" : "=&r"(a) : "r"(7ULL), "r"(OPEN) : "memory");
+	__asm__ volatile("pushq %1\n\tpopq (%2)\n\tmovq %1, %0"
+			 : "=&r"(a)
+			 : "r"(7ULL), "r"(OPEN)
+			 : "memory");
 	inside_only(a == 7, "POP to open bus");
-#define NARROW(insn, before, result)                                                       \
-	do {                                                                               \
-		a = (before);                                                              \
-		__asm__ volatile(insn : "+a"(a) : "b"(OPEN) : "memory", "cc");             \
-		inside_only(a == (u64)(result), "open bus: %s", title(insn));              \
+#define NARROW(insn, before, result)                                           \
+	do {                                                                   \
+		a = (before);                                                  \
+		__asm__ volatile(insn : "+a"(a) : "b"(OPEN) : "memory", "cc"); \
+		inside_only(a == (u64)(result), "open bus: %s", title(insn));  \
 	} while (0)
 	NARROW("movzbl (%%rbx), %%eax", ~0ULL, 0xff);
 	NARROW("movsbl (%%rbx), %%eax", 0, 0xffffffff);
@@ -178,19 +186,23 @@ static void borders(void)
 	map_page(FREE_RAM + PAGE_SIZE, OPEN | PTE_P | PTE_W | PTE_U);
 	ram[PAGE_SIZE - 2] = 0x12;
 	ram[PAGE_SIZE - 1] = 0x34;
-	inside_only(*(volatile u32 *)(FREE_RAM + PAGE_SIZE - 2) == 0xffff3412, "half RAM, half open bus: read");
+	inside_only(*(volatile u32 *)(FREE_RAM + PAGE_SIZE - 2) == 0xffff3412,
+		    "half RAM, half open bus: read");
 	*(volatile u32 *)(FREE_RAM + PAGE_SIZE - 2) = 0x9988;
-	ok(ram[PAGE_SIZE - 2] == 0x88 && ram[PAGE_SIZE - 1] == 0x99, "half RAM, half open bus: write");
+	ok(ram[PAGE_SIZE - 2] == 0x88 && ram[PAGE_SIZE - 1] == 0x99,
+	   "half RAM, half open bus: write");
 	map_page(FREE_RAM, OPEN | PTE_P | PTE_W | PTE_U);
 	map_page(FREE_RAM + PAGE_SIZE, 0);
 	v = TRY("movl (%1), %k0", "+a"(a) : "r"(FREE_RAM + PAGE_SIZE - 2));
-	ok(v == VEC_PF && try_error == 0 && read_cr2() == FREE_RAM + PAGE_SIZE, "half open bus, half missing: #PF at the second page");
+	ok(v == VEC_PF && try_error == 0 && read_cr2() == FREE_RAM + PAGE_SIZE,
+	   "half open bus, half missing: #PF at the second page");
 	map_page(FREE_RAM + PAGE_SIZE, OPEN | PTE_P | PTE_U);
 	v = TRY("movl %k0, (%1)", "+a"(a) : "r"(FREE_RAM + PAGE_SIZE - 2));
 	ok(v == VEC_PF && try_error == (PFERR_P | PFERR_W), "half open bus, half read-only: #PF");
 	map_page(FREE_RAM, FREE_RAM | PTE_P | PTE_W | PTE_U);
 	map_page(FREE_RAM + PAGE_SIZE, (FREE_RAM + PAGE_SIZE) | PTE_P | PTE_W | PTE_U);
-	inside_only(*(volatile u64 *)(LAPIC_PAGE + 0xffc) >> 32 == 0xffffffff, "the LAPIC's page ends where open bus begins");
+	inside_only(*(volatile u64 *)(LAPIC_PAGE + 0xffc) >> 32 == 0xffffffff,
+		    "the LAPIC's page ends where open bus begins");
 	a = 0;
 	v = TRY("movl (%1), %k0", "+a"(a) : "r"(0x8000000000000000ULL + LAPIC_PAGE));
 	ok(v == VEC_GP && try_error == 0, "not canonical: #GP(0)");

@@ -45,11 +45,19 @@ static void read_back(void)
 		{ MSR_MTRR_DEF_TYPE, "MTRR_DEF_TYPE", { 0, 0xc06, 0x800 } },
 		{ MSR_MTRR_PHYSBASE0, "MTRR_PHYSBASE0", { 0, 0x80000000, 0x40000006 } },
 		{ MSR_MTRR_PHYSMASK0, "MTRR_PHYSMASK0", { 0, 0xff000800, 0xff000000 } },
-		{ MSR_MTRR_FIX64K_00000, "MTRR_FIX64K_00000", { 0, 0x0606060606060606, 0x0504010006060606 } },
-		{ MSR_MTRR_FIX16K_80000, "MTRR_FIX16K_80000", { 0, 0x0606060606060606, 0x0101010106060606 } },
+		{ MSR_MTRR_FIX64K_00000,
+		  "MTRR_FIX64K_00000",
+		  { 0, 0x0606060606060606, 0x0504010006060606 } },
+		{ MSR_MTRR_FIX16K_80000,
+		  "MTRR_FIX16K_80000",
+		  { 0, 0x0606060606060606, 0x0101010106060606 } },
 		{ MSR_MTRR_FIX16K_A0000, "MTRR_FIX16K_A0000", { 0, 0x0606060606060606, 0 } },
-		{ MSR_MTRR_FIX4K_C0000, "MTRR_FIX4K_C0000", { 0, 0x0505050505050505, 0x0606060606060606 } },
-		{ MSR_MTRR_FIX4K_F8000, "MTRR_FIX4K_F8000", { 0, 0x0505050505050505, 0x0606060606060606 } },
+		{ MSR_MTRR_FIX4K_C0000,
+		  "MTRR_FIX4K_C0000",
+		  { 0, 0x0505050505050505, 0x0606060606060606 } },
+		{ MSR_MTRR_FIX4K_F8000,
+		  "MTRR_FIX4K_F8000",
+		  { 0, 0x0505050505050505, 0x0606060606060606 } },
 	};
 
 	for (u32 i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -61,7 +69,8 @@ static void read_back(void)
 
 			try_rdmsr(rows[i].msr, &got);
 			if (w != -1 || got != rows[i].value[k]) {
-				print("# value %lx: vector %d, read %lx\n", rows[i].value[k], w, got);
+				print("# value %lx: vector %d, read %lx\n", rows[i].value[k], w,
+				      got);
 				good = false;
 			}
 		}
@@ -137,15 +146,16 @@ static void refused(void)
 
 static void unknown(void)
 {
-	static const u32 msrs[] = { 0x2, 0x4f, 0x23f, 0x1000, 0x3fffffff, 0x40000000, 0x40000100, 0x4b564d00,
-				    0xbfffffff, 0xc0000085, 0xc0002000, 0xc0010200, 0xc0020000, 0xffffffff };
+	static const u32 msrs[] = { 0x2,	0x4f,	    0x23f,	0x1000,	    0x3fffffff,
+				    0x40000000, 0x40000100, 0x4b564d00, 0xbfffffff, 0xc0000085,
+				    0xc0002000, 0xc0010200, 0xc0020000, 0xffffffff };
 	u64 value;
 
 	for (u32 i = 0; i < ARRAY_SIZE(msrs); i++) {
 		int r = try_rdmsr(msrs[i], &value), w = try_wrmsr(msrs[i], 0);
 
-		inside_only(r == VEC_GP && w == VEC_GP && try_error == 0, "#GP: MSR %x does not exist",
-			    msrs[i]);
+		inside_only(r == VEC_GP && w == VEC_GP && try_error == 0,
+			    "#GP: MSR %x does not exist", msrs[i]);
 	}
 }
 
@@ -178,7 +188,8 @@ static void features(void)
 	};
 
 	for (u32 i = 0; i < ARRAY_SIZE(rows); i++) {
-		bool offered = rows[i].reg != 'x' && cpuid_bit(rows[i].leaf, rows[i].reg, rows[i].bit);
+		bool offered =
+			rows[i].reg != 'x' && cpuid_bit(rows[i].leaf, rows[i].reg, rows[i].bit);
 		u64 value;
 
 		inside_only(try_rdmsr(rows[i].msr, &value) == (offered ? -1 : VEC_GP),
@@ -197,7 +208,8 @@ static void efer(void)
 	wrmsr(MSR_EFER, old & ~(EFER_SCE | EFER_NXE));
 	is(rdmsr(MSR_EFER) & (EFER_SCE | EFER_NXE), 0, "EFER: SCE and NXE can be cleared");
 	if (!cpuid_bit(0x80000001, 'c', 2))
-		inside_only(try_wrmsr(MSR_EFER, old | EFER_SVME) == VEC_GP, "EFER: no SVME without SVM");
+		inside_only(try_wrmsr(MSR_EFER, old | EFER_SVME) == VEC_GP,
+			    "EFER: no SVME without SVM");
 	wrmsr(MSR_EFER, old);
 }
 
@@ -232,7 +244,8 @@ static void tsc(void)
 	a = rdtsc();
 	wrmsr(MSR_TSC, a + JUMP);
 	got = rdmsr(MSR_TSC_ADJUST) - adjust;
-	inside_only(got >= 2 * JUMP - JUMP / 16 && got < 2 * JUMP + JUMP / 16, "TSC: TSC_ADJUST moves with it");
+	inside_only(got >= 2 * JUMP - JUMP / 16 && got < 2 * JUMP + JUMP / 16,
+		    "TSC: TSC_ADJUST moves with it");
 	wrmsr(MSR_TSC_ADJUST, adjust);
 	b = rdtsc();
 	inside_only(b < a && a - b < 2 * JUMP, "TSC: comes back");
@@ -283,12 +296,15 @@ static void registers(void)
 	d = 0x2222222222222222;
 	c = 0x3fffffff;
 	TRY("rdmsr", "+a"(a), "+d"(d) : "c"(c));
-	inside_only(a == 0x1111111111111111 && d == 0x2222222222222222, "a refused RDMSR changes nothing");
+	inside_only(a == 0x1111111111111111 && d == 0x2222222222222222,
+		    "a refused RDMSR changes nothing");
 	tss_setup();
 	call_user(user_msr, MSR_LSTAR);
-	ok(user_vector[0] == VEC_GP && user_vector[1] == VEC_GP, "RDMSR and WRMSR are #GP in ring 3");
+	ok(user_vector[0] == VEC_GP && user_vector[1] == VEC_GP,
+	   "RDMSR and WRMSR are #GP in ring 3");
 	call_user(user_msr, MSR_EFER);
-	ok(user_vector[0] == VEC_GP && user_vector[1] == VEC_GP, "RDMSR and WRMSR of EFER are #GP in ring 3");
+	ok(user_vector[0] == VEC_GP && user_vector[1] == VEC_GP,
+	   "RDMSR and WRMSR of EFER are #GP in ring 3");
 }
 
 static void identity(void)
@@ -297,18 +313,21 @@ static void identity(void)
 
 	ok((cap & 0xff) >= 8 && (cap & 0xff) <= 16, "MTRRCAP: 8 or more variable ranges");
 	ok(cap & MTRR_CAP_FIX, "MTRRCAP: fixed ranges");
-	ok(try_rdmsr(0x200 + 2 * (u32)(cap & 0xff) - 1, &value) == -1, "MTRRCAP: the last range exists");
+	ok(try_rdmsr(0x200 + 2 * (u32)(cap & 0xff) - 1, &value) == -1,
+	   "MTRRCAP: the last range exists");
 	inside_only(try_rdmsr(0x200 + 2 * (u32)(cap & 0xff), &value) == VEC_GP,
 		    "MTRRCAP: none behind the last");
 	is(rdmsr(MSR_APIC_BASE) & ~0xffULL, 0xfee00900, "APIC_BASE: enabled, boot processor");
 	ok(try_rdmsr(MSR_MCG_CAP, &value) == -1, "MCG_CAP can be read");
-	inside_only(try_rdmsr(0x400 + 4 * (u32)(value & 0xff), &value) == VEC_GP, "MCG_CAP: no bank behind the last");
+	inside_only(try_rdmsr(0x400 + 4 * (u32)(value & 0xff), &value) == VEC_GP,
+		    "MCG_CAP: no bank behind the last");
 	inside_only(try_rdmsr(MSR_BIOS_SIGN_ID, &value) == -1, "BIOS_SIGN_ID can be read");
 	inside_only(try_wrmsr(MSR_BIOS_SIGN_ID, 0) == -1, "BIOS_SIGN_ID can be cleared");
 	if (amd) {
 		inside_only(try_rdmsr(MSR_SYSCFG, &value) == -1, "SYSCFG can be read");
 		inside_only(try_rdmsr(MSR_HWCR, &value) == -1, "HWCR can be read");
-		inside_only(try_rdmsr(MSR_TOP_MEM, &value) == -1 && value >= MIB(16) && value <= GIB(4),
+		inside_only(try_rdmsr(MSR_TOP_MEM, &value) == -1 && value >= MIB(16) &&
+				    value <= GIB(4),
 			    "TOP_MEM is where memory ends");
 		inside_only(try_rdmsr(MSR_VM_CR, &value) == -1 && (value & VM_CR_SVMDIS),
 			    "VM_CR says that SVM is disabled");

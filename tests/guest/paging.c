@@ -68,7 +68,8 @@ static void rights(u32 t)
 			   (user_vector == -1 || (user_error == rows[i].error && read_cr2() == VA)),
 		   "%s: %s", target_name[t], rows[i].name);
 		if (user_vector != rows[i].vector)
-			print("# vector %d, error %x, CR2 %lx\n", user_vector, user_error, read_cr2());
+			print("# vector %d, error %x, CR2 %lx\n", user_vector, user_error,
+			      read_cr2());
 	}
 }
 
@@ -97,21 +98,23 @@ static void write_protect(u32 t)
 	write_cr0(read_cr0() & ~CR0_WP);
 	user_write(VA);
 	write_cr0(read_cr0() | CR0_WP);
-	is((u64)user_vector, (u64)-1, "%s: without WP the supervisor writes a read-only page", target_name[t]);
+	is((u64)user_vector, (u64)-1, "%s: without WP the supervisor writes a read-only page",
+	   target_name[t]);
 	map_page(VA, FRAME(t) | PTE_P | PTE_U);
 	user_write(VA);
 	is((u64)user_vector, VEC_PF, "%s: with WP it does not", target_name[t]);
 }
-
 
 static void reserved(u32 t)
 {
 	map_page(VA, FRAME(t) | PTE_P | PTE_W | PTE_U | BIT64(51));
 	user_read(VA);
 	/* QEMU leaves P out. */
-	ok((cpuid(0x80000008, 0).eax & 0xff) > 51 || (user_vector == VEC_PF && user_error == (PFERR_P | PFERR_RSVD)),
+	ok((cpuid(0x80000008, 0).eax & 0xff) > 51 ||
+		   (user_vector == VEC_PF && user_error == (PFERR_P | PFERR_RSVD)),
 	   "%s: a reserved bit", target_name[t]);
-	ok((cpuid(0x80000008, 0).eax & 0xff) > 51 || (user_vector == VEC_PF && (user_error & PFERR_RSVD)),
+	ok((cpuid(0x80000008, 0).eax & 0xff) > 51 ||
+		   (user_vector == VEC_PF && (user_error & PFERR_RSVD)),
 	   "%s: a reserved bit is a page fault", target_name[t]);
 }
 
@@ -126,24 +129,28 @@ static void upper_levels(u32 t)
 	user_write(VA);
 	*pde = old;
 	write_cr3(read_cr3());
-	ok(user_vector == VEC_PF && user_error == 3, "%s: W of the directory counts", target_name[t]);
+	ok(user_vector == VEC_PF && user_error == 3, "%s: W of the directory counts",
+	   target_name[t]);
 	*pde = old & ~PTE_U;
 	write_cr3(read_cr3());
 	call_user(user_read, VA);
 	*pde = old;
 	write_cr3(read_cr3());
-	ok(user_vector == VEC_PF && user_error == 5, "%s: U of the directory counts", target_name[t]);
+	ok(user_vector == VEC_PF && user_error == 5, "%s: U of the directory counts",
+	   target_name[t]);
 	*pde = old & ~PTE_P;
 	write_cr3(read_cr3());
 	user_read(VA);
 	*pde = old;
 	write_cr3(read_cr3());
-	ok(user_vector == VEC_PF && user_error == 0, "%s: P of the directory counts", target_name[t]);
+	ok(user_vector == VEC_PF && user_error == 0, "%s: P of the directory counts",
+	   target_name[t]);
 }
 
 static void sizes(u32 t)
 {
-	u64 *pdpte = &page_tables[512 + 3], *pde = &page_tables[2 * 512 + (DEVICE >> 21)], old = *pdpte;
+	u64 *pdpte = &page_tables[512 + 3], *pde = &page_tables[2 * 512 + (DEVICE >> 21)],
+	    old = *pdpte;
 
 	if (!t)
 		return;

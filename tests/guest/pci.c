@@ -26,8 +26,10 @@ static void identity(void)
 	};
 
 	for (u32 i = 0; i < ARRAY_SIZE(rows); i++) {
-		is(pci_read32(rows[i].dev, rows[i].fn, 0), rows[i].id, "%s: vendor and device", rows[i].name);
-		is(pci_read32(rows[i].dev, rows[i].fn, 8) >> 16, rows[i].class, "%s: class", rows[i].name);
+		is(pci_read32(rows[i].dev, rows[i].fn, 0), rows[i].id, "%s: vendor and device",
+		   rows[i].name);
+		is(pci_read32(rows[i].dev, rows[i].fn, 8) >> 16, rows[i].class, "%s: class",
+		   rows[i].name);
 		outl(ADDRESS, at(rows[i].dev, rows[i].fn, 0));
 		outl(DATA, 0);
 		is(inl(DATA), rows[i].id, "%s: the id is read-only", rows[i].name);
@@ -68,7 +70,9 @@ static void mechanism(void)
 
 static void absent(void)
 {
-	static const u32 where[][3] = { { 0x1e, 0, 0 }, { 0x1e, 0, 0x3c }, { 0, 1, 0 }, { 0x1f, 7, 0xfc } };
+	static const u32 where[][3] = {
+		{ 0x1e, 0, 0 }, { 0x1e, 0, 0x3c }, { 0, 1, 0 }, { 0x1f, 7, 0xfc }
+	};
 
 	for (u32 i = 0; i < ARRAY_SIZE(where); i++) {
 		outl(ADDRESS, at(where[i][0], where[i][1], where[i][2]));

@@ -119,7 +119,8 @@ static void masks(void)
 
 		outb(M_DATA, values[i]);
 		outb(S_DATA, inverse);
-		ok(inb(M_DATA) == values[i] && inb(S_DATA) == inverse, "mask %x reads back", values[i]);
+		ok(inb(M_DATA) == values[i] && inb(S_DATA) == inverse, "mask %x reads back",
+		   values[i]);
 	}
 	outb(M_DATA, 0xff);
 	outb(S_DATA, 0xff);
@@ -166,7 +167,8 @@ static void delivery(void)
 	outb(M_DATA, 0xff);
 	timer_request();
 	timer_withdraw();
-	inside_only(!(read_reg(M_CMD, READ_IRR) & 1), "an edge that goes before the acknowledge is lost");
+	inside_only(!(read_reg(M_CMD, READ_IRR) & 1),
+		    "an edge that goes before the acknowledge is lost");
 	setup(1);
 }
 
@@ -310,7 +312,8 @@ static void lint0(void)
 	lapic_write(LAPIC_LVT_LINT0, 0x060);
 	on_vector(0x60, eoi_handler);
 	timer_request();
-	ok(WAIT_FOR(taken[0x60] == 1) && taken[BASE] == 1, "LINT0 as a fixed interrupt: its vector");
+	ok(WAIT_FOR(taken[0x60] == 1) && taken[BASE] == 1,
+	   "LINT0 as a fixed interrupt: its vector");
 	lapic_write(LAPIC_LVT_LINT0, 0x700);
 	(void)WAIT_FOR(taken[BASE] == 2);
 	setup(1);

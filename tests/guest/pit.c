@@ -4,17 +4,17 @@
  */
 #include "guest.h"
 
-#define CH0	  0x40
-#define CH2	  0x42
-#define CONTROL	  0x43
-#define PORT61	  0x61
-#define GATE	  1
-#define OUT	  0x20
-#define REFRESH	  0x10
-#define BASE	  0x50
-#define ROUNDS	  (WAIT_ROUNDS / 16)
-#define ST_NULL	  0x40
-#define ST_OUT	  0x80
+#define CH0	0x40
+#define CH2	0x42
+#define CONTROL 0x43
+#define PORT61	0x61
+#define GATE	1
+#define OUT	0x20
+#define REFRESH 0x10
+#define BASE	0x50
+#define ROUNDS	(WAIT_ROUNDS / 16)
+#define ST_NULL 0x40
+#define ST_OUT	0x80
 
 static void gate(bool on)
 {

@@ -84,20 +84,23 @@ static void strings(void)
 
 	fill(buffer, GUARD, BUFFER);
 	__asm__ volatile("rep insb" : "+D"(p), "+c"(n) : "d"(OPEN_PORT) : "memory");
-	ok(all(buffer + 16, 0xff, 4) && buffer[15] == GUARD && buffer[20] == GUARD, "REP INSB: 4 bytes");
+	ok(all(buffer + 16, 0xff, 4) && buffer[15] == GUARD && buffer[20] == GUARD,
+	   "REP INSB: 4 bytes");
 	ok(p == buffer + 20 && n == 0, "REP INSB: RDI and RCX");
 
 	fill(buffer, GUARD, BUFFER);
 	p = buffer + 16;
 	n = 3;
 	__asm__ volatile("rep insw" : "+D"(p), "+c"(n) : "d"(OPEN_PORT) : "memory");
-	ok(all(buffer + 16, 0xff, 6) && buffer[22] == GUARD && p == buffer + 22 && n == 0, "REP INSW");
+	ok(all(buffer + 16, 0xff, 6) && buffer[22] == GUARD && p == buffer + 22 && n == 0,
+	   "REP INSW");
 
 	fill(buffer, GUARD, BUFFER);
 	p = buffer + 16;
 	n = 3;
 	__asm__ volatile("std\n\trep insl\n\tcld" : "+D"(p), "+c"(n) : "d"(OPEN_PORT) : "memory");
-	ok(all(buffer + 8, 0xff, 12) && buffer[7] == GUARD && buffer[20] == GUARD, "REP INSL with DF");
+	ok(all(buffer + 8, 0xff, 12) && buffer[7] == GUARD && buffer[20] == GUARD,
+	   "REP INSL with DF");
 	ok(p == buffer + 4 && n == 0, "REP INSL with DF: RDI and RCX");
 
 	fill(buffer, GUARD, BUFFER);
@@ -165,7 +168,8 @@ static void fault_in_the_middle(void)
 	n = 8;
 	vector = TRY("rep outsb", "+S"(p), "+c"(n) : "d"(SCRATCH));
 	ok(vector == VEC_PF && try_error == 0, "REP OUTSB from a missing page faults");
-	ok(p == page + PAGE_SIZE && n == 6 && inb(SCRATCH) == 0x22, "REP OUTSB: registers at the fault");
+	ok(p == page + PAGE_SIZE && n == 6 && inb(SCRATCH) == 0x22,
+	   "REP OUTSB: registers at the fault");
 
 	/* Across the border: nothing of the element is stored. */
 	p = page + PAGE_SIZE - 2;

@@ -4,22 +4,22 @@
  */
 #include "guest.h"
 
-#define A	0x0a
-#define B	0x0b
-#define C	0x0c
-#define D	0x0d
-#define B_SET	0x80
-#define B_PIE	0x40
-#define B_AIE	0x20
-#define B_UIE	0x10
-#define B_DM	0x04
-#define B_24	0x02
-#define C_IRQF	0x80
-#define C_PF	0x40
-#define C_AF	0x20
-#define C_UF	0x10
-#define SPARE	0x50
-#define ROUNDS	20000000U
+#define A      0x0a
+#define B      0x0b
+#define C      0x0c
+#define D      0x0d
+#define B_SET  0x80
+#define B_PIE  0x40
+#define B_AIE  0x20
+#define B_UIE  0x10
+#define B_DM   0x04
+#define B_24   0x02
+#define C_IRQF 0x80
+#define C_PF   0x40
+#define C_AF   0x20
+#define C_UF   0x10
+#define SPARE  0x50
+#define ROUNDS 20000000U
 
 static u8 rd(u8 reg)
 {
@@ -101,8 +101,10 @@ static void formats(void)
 		wr(8, binary ? 6 : 0x06);
 		wr(9, binary ? 24 : 0x24);
 		wr(B, rows[i].b);
-		ok(rd(4) == rows[i].pm_hours && rd(2) == (binary ? 45 : 0x45), "%s: hours and minutes come back", rows[i].name);
-		ok(rd(7) == (binary ? 17 : 0x17) && rd(9) == (binary ? 24 : 0x24), "%s: the date comes back", rows[i].name);
+		ok(rd(4) == rows[i].pm_hours && rd(2) == (binary ? 45 : 0x45),
+		   "%s: hours and minutes come back", rows[i].name);
+		ok(rd(7) == (binary ? 17 : 0x17) && rd(9) == (binary ? 24 : 0x24),
+		   "%s: the date comes back", rows[i].name);
 	}
 	/* Midnight and noon in 12 hours. */
 	wr(B, B_SET | B_24);

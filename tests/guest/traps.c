@@ -4,11 +4,11 @@
  */
 #include "guest.h"
 
-#define VEC_SOFT 0x70
-#define VEC_IPI	 0x71
-#define VEC_IPI2 0x91
-#define FREE_RAM 0x700000UL
-#define STEPS	 32
+#define VEC_SOFT   0x70
+#define VEC_IPI	   0x71
+#define VEC_IPI2   0x91
+#define FREE_RAM   0x700000UL
+#define STEPS	   32
 #define DR7_EXEC0  0x1U
 #define DR7_WRITE0 0x00010001U
 #define DR7_IO0	   0x00020001U
@@ -22,13 +22,22 @@ static void simple(void)
 	a = 0x80000000;
 	d = 0xffffffff;
 	is((u64)TRY("idivl %2", "+a"(a), "+d"(d) : "r"(-1)), VEC_DE, "IDIV overflow");
-	ok(TRY("movl $0, (%1)", "+a"(a) : "r"(0x800000000000ULL)) == VEC_GP && try_error == 0,
+	ok(TRY("movl $0, (%1)", "+a"(a)
+	       : "r"(0x800000000000ULL)) == VEC_GP &&
+		   try_error == 0,
 	   "non-canonical data: #GP(0)");
-	ok(TRY("movw %w1, %%ds", "+a"(a) : "r"(0x88)) == VEC_GP && try_error == 0x88,
+	ok(TRY("movw %w1, %%ds", "+a"(a)
+	       : "r"(0x88)) == VEC_GP &&
+		   try_error == 0x88,
 	   "selector beyond the table: #GP(selector)");
-	ok(TRY("movw %w1, %%ss", "+a"(a) : "r"(0)) == VEC_GP || try_vector == -1, "null SS in ring 0");
+	ok(TRY("movw %w1, %%ss", "+a"(a)
+	       : "r"(0)) == VEC_GP ||
+		   try_vector == -1,
+	   "null SS in ring 0");
 	__asm__ volatile("movw %w0, %%ss" : : "r"(GUEST_DS));
-	ok(TRY("lidt (%1)", "+a"(a) : "r"(0x8000000000000000ULL)) == VEC_GP, "LIDT from a non-canonical address");
+	ok(TRY("lidt (%1)", "+a"(a)
+	       : "r"(0x8000000000000000ULL)) == VEC_GP,
+	   "LIDT from a non-canonical address");
 	ok(TRY(".byte 0x06", "+a"(a) :) == VEC_UD, "PUSH ES is undefined in 64-bit mode");
 	ok(TRY("lock; nop", "+a"(a) :) == VEC_UD, "LOCK NOP is undefined");
 	ok(TRY(".fill 15, 1, 0x66\n\tnop", "+a"(a) :) == VEC_GP, "16 bytes are too long: #GP");
@@ -64,7 +73,10 @@ static void software(void)
 	on_vector(VEC_DB, NULL);
 	set_gate(VEC_SOFT, GATE_ABSENT, 0);
 	/* QEMU's error code has the vector times 16. */
-	ok(TRY("int $0x70", "+a"(a) :) == VEC_NP && try_error == (VEC_SOFT << 3 | 2), "INT n, gate not present: #NP(IDT)");
+	ok(TRY("int $0x70", "+a"(a)
+	       :) == VEC_NP &&
+		   try_error == (VEC_SOFT << 3 | 2),
+	   "INT n, gate not present: #NP(IDT)");
 	set_gate(VEC_SOFT, GATE_INTERRUPT, 0);
 	on_vector(VEC_SOFT, NULL);
 }
@@ -82,10 +94,13 @@ static void page_faults(void)
 		{ FREE_RAM | PTE_P | PTE_W, 1, -1, 0, "write to a writable page" },
 		{ 0, 0, VEC_PF, 0, "read of a missing page" },
 		{ 0, 1, VEC_PF, PFERR_W, "write to a missing page" },
-		{ FREE_RAM | PTE_P, 1, VEC_PF, PFERR_P | PFERR_W, "write to a read-only page (WP)" },
+		{ FREE_RAM | PTE_P, 1, VEC_PF, PFERR_P | PFERR_W,
+		  "write to a read-only page (WP)" },
 		{ FREE_RAM | PTE_P, 0, -1, 0, "read of a read-only page" },
-		{ FREE_RAM | PTE_P | PTE_W | BIT64(51), 0, VEC_PF, PFERR_P | PFERR_RSVD, "reserved physical bit" },
-		{ FREE_RAM | PTE_P | PTE_W | PTE_NX, 0, VEC_PF, PFERR_P | PFERR_RSVD, "NX bit without NXE" },
+		{ FREE_RAM | PTE_P | PTE_W | BIT64(51), 0, VEC_PF, PFERR_P | PFERR_RSVD,
+		  "reserved physical bit" },
+		{ FREE_RAM | PTE_P | PTE_W | PTE_NX, 0, VEC_PF, PFERR_P | PFERR_RSVD,
+		  "NX bit without NXE" },
 	};
 	u64 old = *pte_of(FREE_RAM);
 
@@ -105,7 +120,8 @@ static void page_faults(void)
 			vector = TRY("movl %0, (%1)", "+a"(a) : "r"(FREE_RAM + 8));
 		else
 			vector = TRY("movl (%1), %0", "+a"(a) : "r"(FREE_RAM + 8));
-		ok(vector == rows[i].vector && (vector == -1 || (try_error == rows[i].error && read_cr2() == FREE_RAM + 8)),
+		ok(vector == rows[i].vector && (vector == -1 || (try_error == rows[i].error &&
+								 read_cr2() == FREE_RAM + 8)),
 		   "page fault: %s", rows[i].name);
 	}
 	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_NXE);
@@ -115,7 +131,8 @@ static void page_faults(void)
 		u32 a = 0;
 		int vector = TRY("jmp *%1", "+a"(a) : "r"(FREE_RAM));
 
-		ok(vector == VEC_PF && (try_error & ~PFERR_RSVD) == (PFERR_P | PFERR_I), "page fault: fetch from an NX page");
+		ok(vector == VEC_PF && (try_error & ~PFERR_RSVD) == (PFERR_P | PFERR_I),
+		   "page fault: fetch from an NX page");
 	}
 	wrmsr(MSR_EFER, rdmsr(MSR_EFER) & ~EFER_NXE);
 	map_page(FREE_RAM, old);
@@ -177,22 +194,22 @@ static void step(struct regs *r)
 }
 
 /* TF on, one instruction, TF off: a #DB behind each of the three instructions after POPF. */
-#define STEP(name, insn, ...)                                                                     \
-	do {                                                                                      \
-		u64 after_, a_ = 0;                                                               \
-		bool behind_ = false;                                                             \
-		steps = 0;                                                                        \
-		step_dr6 = 0;                                                                     \
-		__asm__ volatile("pushfq\n\torq $0x100, (%%rsp)\n\tpopfq\n\t" insn                \
-				 "\n2:\tpushfq\n\tandq $~0x100, (%%rsp)\n\tpopfq\n"               \
-				 "\tleaq 2b(%%rip), %1"                                           \
-				 : "+a"(a_), "=&r"(after_)                                        \
-				 : __VA_ARGS__                                                    \
-				 : "memory", "cc", "rbx", "rdx");                                 \
-		for (u32 i_ = 0; i_ < steps && i_ < STEPS; i_++)                                  \
-			behind_ = behind_ || step_rip[i_] == after_;                              \
-		ok(behind_ && step_rip[0] == after_, "TF: #DB behind " name);                     \
-		ok(step_dr6 & DR6_BS, "TF: DR6.BS behind " name);                                 \
+#define STEP(name, insn, ...)                                                       \
+	do {                                                                        \
+		u64 after_, a_ = 0;                                                 \
+		bool behind_ = false;                                               \
+		steps = 0;                                                          \
+		step_dr6 = 0;                                                       \
+		__asm__ volatile("pushfq\n\torq $0x100, (%%rsp)\n\tpopfq\n\t" insn  \
+				 "\n2:\tpushfq\n\tandq $~0x100, (%%rsp)\n\tpopfq\n" \
+				 "\tleaq 2b(%%rip), %1"                             \
+				 : "+a"(a_), "=&r"(after_)                          \
+				 : __VA_ARGS__                                      \
+				 : "memory", "cc", "rbx", "rdx");                   \
+		for (u32 i_ = 0; i_ < steps && i_ < STEPS; i_++)                    \
+			behind_ = behind_ || step_rip[i_] == after_;                \
+		ok(behind_ &&step_rip[0] == after_, "TF: #DB behind " name);        \
+		ok(step_dr6 &DR6_BS, "TF: DR6.BS behind " name);                    \
 	} while (0)
 
 static void single_step(void)
@@ -251,24 +268,32 @@ static void breakpoints(void)
 	u32 got;
 
 	on_vector(VEC_DB, hit);
-	__asm__ volatile("leaq 1f(%%rip), %0\n\tmovq %0, %%dr0\n\tmovq %1, %%dr7\n1:\tnop" : "=&r"(at) : "r"((u64)DR7_EXEC0));
+	__asm__ volatile("leaq 1f(%%rip), %0\n\tmovq %0, %%dr0\n\tmovq %1, %%dr7\n1:\tnop"
+			 : "=&r"(at)
+			 : "r"((u64)DR7_EXEC0));
 	write_dr7(DR7_RESET);
-	ok(hits == 1 && hit_rip == at && (hit_dr6 & 1), "DR0: instruction breakpoint, before the instruction");
+	ok(hits == 1 && hit_rip == at && (hit_dr6 & 1),
+	   "DR0: instruction breakpoint, before the instruction");
 	ok(!(hit_dr6 & DR6_BS), "DR0: DR6.BS is clear");
 	ok(hit_rflags & RFLAGS_RF, "DR0: RF in the saved flags");
 
 	/* On an instruction that exits: once, then RF lets it pass. */
 	hits = 0;
-	__asm__ volatile("leaq 1f(%%rip), %0\n\tmovq %0, %%dr0\n\tmovq %1, %%dr7\n1:\tcpuid" : "=&r"(at) : "r"((u64)DR7_EXEC0)
+	__asm__ volatile("leaq 1f(%%rip), %0\n\tmovq %0, %%dr0\n\tmovq %1, %%dr7\n1:\tcpuid"
+			 : "=&r"(at)
+			 : "r"((u64)DR7_EXEC0)
 			 : "rax", "rbx", "rcx", "rdx");
 	write_dr7(DR7_RESET);
 	ok(hits == 1 && hit_rip == at, "DR0: breakpoint on CPUID hits once");
 
 	hits = 0;
 	write_dr0((u64)&watched);
-	__asm__ volatile("movq %1, %%dr7\n\tmovl $7, watched(%%rip)\n1:\tleaq 1b(%%rip), %0" : "=r"(at) : "r"((u64)DR7_WRITE0 | 0xc0000));
+	__asm__ volatile("movq %1, %%dr7\n\tmovl $7, watched(%%rip)\n1:\tleaq 1b(%%rip), %0"
+			 : "=r"(at)
+			 : "r"((u64)DR7_WRITE0 | 0xc0000));
 	write_dr7(DR7_RESET);
-	ok(hits == 1 && hit_rip == at && (hit_dr6 & 1) && watched == 7, "DR0: write breakpoint, behind the instruction");
+	ok(hits == 1 && hit_rip == at && (hit_dr6 & 1) && watched == 7,
+	   "DR0: write breakpoint, behind the instruction");
 	hits = 0;
 	write_dr7(DR7_WRITE0 | 0xc0000);
 	got = *(volatile u32 *)&watched;
@@ -286,7 +311,9 @@ static void breakpoints(void)
 		ok(TRY("movq %%dr4, %%rax", "+a"(a) :) == VEC_UD, "DR4 with CR4.DE: #UD");
 		write_cr4(read_cr4() & ~CR4_DE);
 		ok(TRY("movq %%rax, %%dr6", "+a"(a) :) == -1, "DR6 can be written");
-		inside_only(TRY("movq %1, %%dr7", "+a"(a) : "r"(0x100000000ULL)) == VEC_GP, "DR7: upper half is #GP");
+		inside_only(TRY("movq %1, %%dr7", "+a"(a)
+				: "r"(0x100000000ULL)) == VEC_GP,
+			    "DR7: upper half is #GP");
 	}
 	/* GD: the next access to a debug register traps, and clears it. */
 	hits = 0;
@@ -309,14 +336,17 @@ static void irq(struct regs *r)
 }
 
 /* An interrupt is pending; op opens it, and the label behind one more instruction is where it must come. */
-#define SHADOW(name, op)                                                                          \
-	do {                                                                                      \
-		u64 want_;                                                                        \
-		interrupted_at = 0;                                                               \
-		on_vector(VEC_IPI, irq);                                                          \
-		lapic_write(LAPIC_ICR_LO, ICR_SELF | VEC_IPI);                                    \
-		__asm__ volatile(op "\n2:\tnop\n\tcli\n\tleaq 2b(%%rip), %0" : "=&r"(want_) : "r"(GUEST_DS) : "memory", "cc", "rax", "rbx", "rcx", "rdx"); \
-		ok(taken[VEC_IPI] == 1 && interrupted_at == want_, name);                         \
+#define SHADOW(name, op)                                                        \
+	do {                                                                    \
+		u64 want_;                                                      \
+		interrupted_at = 0;                                             \
+		on_vector(VEC_IPI, irq);                                        \
+		lapic_write(LAPIC_ICR_LO, ICR_SELF | VEC_IPI);                  \
+		__asm__ volatile(op "\n2:\tnop\n\tcli\n\tleaq 2b(%%rip), %0"    \
+				 : "=&r"(want_)                                 \
+				 : "r"(GUEST_DS)                                \
+				 : "memory", "cc", "rax", "rbx", "rcx", "rdx"); \
+		ok(taken[VEC_IPI] == 1 && interrupted_at == want_, name);       \
 	} while (0)
 
 static void shadows(void)
@@ -326,17 +356,20 @@ static void shadows(void)
 	SHADOW("STI: the next instruction is shadowed", "sti\n\tnop");
 	SHADOW("STI: a shadowed instruction that exits", "sti\n\tcpuid");
 	SHADOW("STI: a shadowed IN", "sti\n\tinb $0x61, %%al");
-	SHADOW("STI: a shadowed MMIO read", "movl $0xfee00030, %%ecx\n\tsti\n\tmovl (%%rcx), %%eax");
+	SHADOW("STI: a shadowed MMIO read",
+	       "movl $0xfee00030, %%ecx\n\tsti\n\tmovl (%%rcx), %%eax");
 	SHADOW("POPF opens without a shadow", "pushfq\n\torq $0x200, (%%rsp)\n\tpopfq");
 	SHADOW("STI; CLI lets nothing in", "sti\n\tcli\n\tsti\n\tnop");
 	/* MOV SS shadows one instruction: with IF already on. */
 	on_vector(VEC_IPI, irq);
 	interrupted_at = 0;
-	__asm__ volatile("sti\n\tmovw %w1, %%ss\n\tmovl %2, (%3)\n2:\tnop\n\tcli\n\tleaq 2b(%%rip), %0"
-			 : "=&r"(inside)
-			 : "r"(GUEST_DS), "r"(ICR_SELF | VEC_IPI), "r"(LAPIC_PAGE + LAPIC_ICR_LO)
-			 : "memory");
-	ok(taken[VEC_IPI] == 1 && interrupted_at == inside, "a self-IPI with IF comes behind its MOV");
+	__asm__ volatile(
+		"sti\n\tmovw %w1, %%ss\n\tmovl %2, (%3)\n2:\tnop\n\tcli\n\tleaq 2b(%%rip), %0"
+		: "=&r"(inside)
+		: "r"(GUEST_DS), "r"(ICR_SELF | VEC_IPI), "r"(LAPIC_PAGE + LAPIC_ICR_LO)
+		: "memory");
+	ok(taken[VEC_IPI] == 1 && interrupted_at == inside,
+	   "a self-IPI with IF comes behind its MOV");
 	on_vector(VEC_IPI, irq);
 	lapic_write(LAPIC_ICR_LO, ICR_SELF | VEC_IPI);
 	__asm__ volatile("sti\n\tcli" : : : "memory");
@@ -417,15 +450,30 @@ static void user_hlt(u64 arg)
 {
 	u64 a = 0, c = 0, d = 0;
 
-	user_vector = arg == 0 ? TRY("hlt", "+a"(a) :) : arg == 1 ? TRY("cli", "+a"(a) :) :
-		      arg == 2 ? TRY("movq %%cr0, %%rax", "+a"(a) :) : arg == 3 ? TRY("int $0x20", "+a"(a) :) :
-		      arg == 4 ? TRY("wbinvd", "+a"(a) :) : arg == 5 ? TRY("invlpg (%%rax)", "+a"(a) :) :
-		      arg == 6 ? TRY("movq %%rax, %%dr7", "+a"(a) :) : TRY("movq %%rbx, %%r11\n\tcpuid\n\tmovq %%r11, %%rbx", "+a"(a), "+c"(c), "+d"(d) :);
+	user_vector = arg == 0	 ? TRY("hlt", "+a"(a)
+				       :)
+		      : arg == 1 ? TRY("cli", "+a"(a)
+				       :)
+		      : arg == 2 ? TRY("movq %%cr0, %%rax", "+a"(a)
+				       :)
+		      : arg == 3 ? TRY("int $0x20", "+a"(a)
+				       :)
+		      : arg == 4 ? TRY("wbinvd", "+a"(a)
+				       :)
+		      : arg == 5 ? TRY("invlpg (%%rax)", "+a"(a)
+				       :)
+		      : arg == 6 ? TRY("movq %%rax, %%dr7", "+a"(a)
+				       :)
+				 : TRY("movq %%rbx, %%r11\n\tcpuid\n\tmovq %%r11, %%rbx", "+a"(a),
+				       "+c"(c), "+d"(d)
+				       :);
 }
 
 static void ring3(void)
 {
-	static const char *const names[] = { "HLT", "CLI", "MOV from CR0", "INT to a kernel gate", "WBINVD", "INVLPG",
+	static const char *const names[] = { "HLT",	     "CLI",
+					     "MOV from CR0", "INT to a kernel gate",
+					     "WBINVD",	     "INVLPG",
 					     "MOV to DR7" };
 
 	tss_setup();

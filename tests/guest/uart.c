@@ -5,23 +5,23 @@
  */
 #include "guest.h"
 
-#define COM	0x3f8
-#define RBR	(COM + 0)
-#define IER	(COM + 1)
-#define IIR	(COM + 2)
-#define FCR	(COM + 2)
-#define LCR	(COM + 3)
-#define MCR	(COM + 4)
-#define LSR	(COM + 5)
-#define MSR	(COM + 6)
-#define SCR	(COM + 7)
-#define LOOP	0x10
-#define DR	0x01
-#define OE	0x02
-#define THRE	0x20
-#define TEMT	0x40
-#define ROUNDS	2000000U
-#define KEEP	64
+#define COM    0x3f8
+#define RBR    (COM + 0)
+#define IER    (COM + 1)
+#define IIR    (COM + 2)
+#define FCR    (COM + 2)
+#define LCR    (COM + 3)
+#define MCR    (COM + 4)
+#define LSR    (COM + 5)
+#define MSR    (COM + 6)
+#define SCR    (COM + 7)
+#define LOOP   0x10
+#define DR     0x01
+#define OE     0x02
+#define THRE   0x20
+#define TEMT   0x40
+#define ROUNDS 2000000U
+#define KEEP   64
 
 static struct {
 	u32 got, expected;
@@ -97,9 +97,9 @@ static void modem(void)
 		u8 mcr, msr;
 		const char *name;
 	} rows[] = {
-		{ 0, 0, "loopback: no line" },		 { 1, 0x20, "loopback: DTR is DSR" },
-		{ 2, 0x10, "loopback: RTS is CTS" },	 { 4, 0x40, "loopback: OUT1 is RI" },
-		{ 8, 0x80, "loopback: OUT2 is DCD" },	 { 15, 0xf0, "loopback: all lines" },
+		{ 0, 0, "loopback: no line" },	      { 1, 0x20, "loopback: DTR is DSR" },
+		{ 2, 0x10, "loopback: RTS is CTS" },  { 4, 0x40, "loopback: OUT1 is RI" },
+		{ 8, 0x80, "loopback: OUT2 is DCD" }, { 15, 0xf0, "loopback: all lines" },
 	};
 
 	outb(MCR, LOOP);

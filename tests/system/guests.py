@@ -113,4 +113,6 @@ def elf_of(guest):
 
 def tests():
     return [(f"guest/{guest} on {place}", one(place, guest, elf_of(guest)))
-            for place in PLACES for guest in names() if place in particular(guest, "only", PLACES)]
+            for place in PLACES for guest in names()
+            # The bad_ ones end badly by intent: test_badinput.py.
+            if not guest.startswith("bad_") and place in particular(guest, "only", PLACES)]

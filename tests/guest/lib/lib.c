@@ -4,26 +4,26 @@
  */
 #include "guest.h"
 
-#define COM1	     0x3f8
-#define COM_DATA     0
-#define COM_IER	     1
-#define COM_FCR	     2
-#define COM_LCR	     3
-#define COM_MCR	     4
-#define COM_LSR	     5
-#define LSR_THRE     0x20
-#define LSR_TEMT     0x40
-#define LCR_DLAB     0x80
-#define LCR_8N1	     0x03
-#define DEBUG_EXIT   0xf4
-#define PCI_ADDRESS  0xcf8
-#define PCI_DATA     0xcfc
-#define SLP_EN	     0x2000
-#define VECTORS	     256
+#define COM1	      0x3f8
+#define COM_DATA      0
+#define COM_IER	      1
+#define COM_FCR	      2
+#define COM_LCR	      3
+#define COM_MCR	      4
+#define COM_LSR	      5
+#define LSR_THRE      0x20
+#define LSR_TEMT      0x40
+#define LCR_DLAB      0x80
+#define LCR_8N1	      0x03
+#define DEBUG_EXIT    0xf4
+#define PCI_ADDRESS   0xcf8
+#define PCI_DATA      0xcfc
+#define SLP_EN	      0x2000
+#define VECTORS	      256
 #define NOT_CANONICAL 0x0000800000000000ULL
 /* Leaf 40000000H, EBX. */
-#define HV_PLINTH    0x6e696c50U /* "Plin" */
-#define HV_QEMU	     0x54474354U /* "TCGT" */
+#define HV_PLINTH     0x6e696c50U /* "Plin" */
+#define HV_QEMU	      0x54474354U /* "TCGT" */
 
 u32 multiboot_magic, multiboot_info;
 bool under_plinth, bare_qemu, lax_processor;
@@ -338,7 +338,7 @@ void pic_setup(u8 base)
 		u16 port;
 		u8 value;
 	} words[] = {
-		{ 0x20, 0x11 }, { 0x21, 0 }, { 0x21, 4 }, { 0x21, 1 }, { 0xa0, 0x11 },
+		{ 0x20, 0x11 }, { 0x21, 0 }, { 0x21, 4 }, { 0x21, 1 },	  { 0xa0, 0x11 },
 		{ 0xa1, 8 },	{ 0xa1, 2 }, { 0xa1, 1 }, { 0x21, 0xff }, { 0xa1, 0xff },
 	};
 

@@ -56,7 +56,7 @@ modes_tour:
 	mov	[AT(cr4_64)], eax
 	mov	rax, cr0
 	mov	[AT(cr0_64)], eax
-	jmp	far [rel to_compat]
+	jmp	dword far [rel to_compat]	; m16:32: AMD has no m16:64
 .back:
 	mov	rsp, [AT(saved_rsp)]
 	mov	ax, 0x10
