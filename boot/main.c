@@ -182,7 +182,7 @@ static struct vm *build_machine(const struct virt_ops *ops)
 	if (err)
 		no_guest_memory(err);
 	/* The emulator moves the guest's SSE registers, which are live; XCR0 is the guest's too, and the policy sets it. */
-	write_cr4(read_cr4() | CR4_OSFXSR);
+	write_cr4(read_cr4() | CR4_OSFXSR | CR4_PGE | CR4_PSE);
 	if (cpuid(1, 0).ecx & CPUID_1_ECX_XSAVE)
 		write_cr4(read_cr4() | CR4_OSXSAVE);
 	cpuid_policy_init(cpuid, time_tsc_hz());

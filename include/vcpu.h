@@ -263,6 +263,11 @@ struct vcpu {
 	struct segment seg[NR_SEGS];
 	struct desc_table gdtr, idtr;
 	u8 shadow; /* interrupt shadow: 0 or 1 */
+	/*
+	 * An instruction was emulated while REG_SHADOW was not available: what the backend finds is
+	 * over. For backends that do not provide REG_SHADOW at each exit; they clear it at entries.
+	 */
+	bool shadow_over;
 
 	struct lapic lapic;
 	struct timer_queue timers; /* the LAPIC timer */

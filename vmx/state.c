@@ -177,6 +177,10 @@ static void load_shadow(struct vcpu *v)
 {
 	v->vmx->interruptibility = vmcs_read32(VMCS_GUEST_INTERRUPTIBILITY);
 	v->shadow = (v->vmx->interruptibility & (INTR_STI | INTR_MOV_SS)) != 0;
+	if (v->shadow && v->shadow_over) {
+		v->shadow = 0;
+		vcpu_dirty(v, REG_SHADOW);
+	}
 }
 
 /*

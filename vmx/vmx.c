@@ -364,6 +364,7 @@ static void vmx_run(struct vcpu *v, struct event *cut_short)
 	how = vmx_enter(v, s->launched, &s->host_rsp);
 	v->rip = vmcs_read(VMCS_GUEST_RIP);
 	v->reg_avail = REG_RIP | REG_EFER | REG_PAT;
+	v->shadow_over = false;
 	s->injecting = false;
 	if (unlikely(how != VMX_ENTERED)) {
 		refused(v, how);

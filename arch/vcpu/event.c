@@ -117,6 +117,7 @@ static void skip_flags(struct vcpu *v)
 
 	vcpu_set_rflags(v, rflags & ~RFLAGS_RF);
 	if (rflags & RFLAGS_TF) {
+		vcpu_need(v, REG_SHADOW);
 		vcpu_set_dr6(v, vcpu_dr6(v) | DR6_BS);
 		vcpu_inject_exception(v, VEC_DB, false, 0);
 	}
@@ -136,8 +137,10 @@ bool vcpu_skip_insn(struct vcpu *v, unsigned int insn_len)
 	if (unlikely((rip ^ v->rip) >> 32) && vcpu_code_size(v) != 8)
 		rip &= UINT32_MAX;
 	vcpu_set_rip(v, rip);
-	vcpu_need(v, REG_SHADOW | REG_RFLAGS);
-	if (unlikely(v->shadow)) {
+	vcpu_need(v, REG_RFLAGS);
+	if (unlikely(!(v->reg_avail & REG_SHADOW))) {
+		v->shadow_over = true;
+	} else if (unlikely(v->shadow)) {
 		v->shadow = 0;
 		vcpu_dirty(v, REG_SHADOW);
 	}

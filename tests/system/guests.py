@@ -6,6 +6,7 @@ end is a write of 0 to the debug exit port, or a power-off.
 """
 import glob
 import os
+import re
 
 import plinth
 from plinth import emulators
@@ -19,7 +20,10 @@ ENDS = (0, 1, "power-off", "shutdown port", "ended", "plan done, still running")
 END_WITH_FAILURES = 3
 
 # What differs from the defaults, by guest: options (Plinth's), cmdline (the guest's), memory, timeout (a factor), only (places).
-PARTICULARS = {}
+PARTICULARS = {"bad_fuzz": {"timeout": 4}}
+# Random accesses: not a comparison with bare hardware, which they would wreck.
+FUZZ = "bad_fuzz"
+FUZZ_PLACES = ("qemu", "bochs-ryzen")
 
 PLACES = {
     "qemu": None,
@@ -98,6 +102,24 @@ def one(place, guest, elf):
     return test
 
 
+def fuzz(place):
+    """A guest that writes random things everywhere: Plinth lives, and so does the guest. `make guests` has built it."""
+    def test(t):
+        elf = elf_of(FUZZ)
+        if elf in _stale:
+            raise plinth.Failed("does not build: make guests")
+        if PLACES[place] and not emulators.bochs_program():
+            raise plinth.Skip("no Bochs here")
+        tap, end = run(t.log, FUZZ, elf, False, place)
+        with open(t.log, errors="replace") as file:
+            text = file.read()
+        t.check("the guest survives", re.search(r"^survived\r?$", text, re.MULTILINE) and tap.complete(), f"end: {end}\n{text[-1500:]}")
+        t.check("no panic", "PANIC" not in text, text[-3000:])
+        t.check("ends as it asked for", end in ENDS, f"end: {end}")
+
+    return test
+
+
 def build():
     _stale.update(plinth.make("guests", [elf_of(guest) for guest in names()]))
 
@@ -112,7 +134,9 @@ def elf_of(guest):
 
 
 def tests():
-    return [(f"guest/{guest} on {place}", one(place, guest, elf_of(guest)))
+    fuzzed = [(f"guest/{FUZZ} on {place}", fuzz(place)) for place in FUZZ_PLACES if FUZZ in names()]
+    # The long ones first.
+    return fuzzed + [(f"guest/{guest} on {place}", one(place, guest, elf_of(guest)))
             for place in PLACES for guest in names()
-            # The bad_ ones end badly by intent: test_badinput.py.
+            # What is bad_ is bad to run bare.
             if not guest.startswith("bad_") and place in particular(guest, "only", PLACES)]

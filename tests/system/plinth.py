@@ -36,7 +36,7 @@ SILENCE = 30
 PROMPT = "plinth# "
 DEBUG_EXIT = f"debug-exit={emulators.DEBUG_EXIT_PORT:#x}"
 
-_images = threading.Lock()
+image_lock = threading.Lock()
 
 
 class Failed(Exception):
@@ -264,7 +264,7 @@ def image(name, modules=(), options="", terminal="serial", bare=False, small=Tru
         command.append("--bare")
     for file, line in modules:
         command += ["--module", file, line]
-    with _images:
+    with image_lock:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     if done.returncode:
         raise Failed(f"{' '.join(command)}: {done.stderr}")

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
 """Runs all of Plinth's tests and counts them; scripts/test starts it.
 
-    runner.py [-l] [SUITE | PATTERN]...		suites: unit lint guest system; a pattern picks tests by name
+    runner.py [-l] [SUITE | PATTERN]...		suites: unit lint fuzz guest system; a pattern picks tests by name
 """
 import concurrent.futures
 import importlib
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -17,11 +18,12 @@ import plinth  # noqa: E402
 import guests  # noqa: E402
 import lint  # noqa: E402
 
-SUITES = ("lint", "unit", "guest", "system")
+SUITES = ("lint", "unit", "fuzz", "guest", "system")
 # Emulators at once: as many as this, or the machine's processors if these are fewer.
 JOBS = int(os.environ.get("JOBS", min(2, os.cpu_count() or 1)))
 UNIT_TIMEOUT = 120
-_stale = set()  # unit test programs that do not build
+FUZZ_RUNS = 20000  # the short round; `make fuzz` is the long one
+_stale = set()  # host programs that do not build
 
 
 class Results:
@@ -93,6 +95,41 @@ def unit_tests():
     return [("unit/" + name, unit_test) for name in unit_names()]
 
 
+def fuzz_test(t):
+    """The short round of one harness: the same inputs each time."""
+    name = t.name.split("/")[1]
+    if not _can_fuzz():
+        raise plinth.Skip("no clang with libFuzzer here (libclang-rt-dev)")
+    if fuzz_program(name) in _stale:
+        raise plinth.Failed("does not build: make fuzz T=" + name)
+    environment = dict(os.environ, BUILD=plinth.BUILD, FUZZ_RUNS=str(FUZZ_RUNS))
+    done = subprocess.run(["tests/fuzz/run", name], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          env=environment)
+    t.check(f"{FUZZ_RUNS} inputs", done.returncode == 0, done.stdout.decode(errors="replace"))
+
+
+def _can_fuzz():
+    where = shutil.which("clang") and subprocess.run(["clang", "-print-resource-dir"], capture_output=True, text=True).stdout.strip()
+    return where and os.path.exists(os.path.join(where, "lib", "linux", "libclang_rt.fuzzer-x86_64.a"))
+
+
+def fuzz_program(name):
+    return os.path.join(plinth.BUILD, "fuzz", "bin", name)
+
+
+def fuzz_names():
+    return sorted(name[:-2] for name in os.listdir("tests/fuzz") if name.startswith("fuzz_") and name.endswith(".c"))
+
+
+def fuzz_build():
+    if _can_fuzz():
+        _stale.update(plinth.make("fuzz-build", [fuzz_program(name) for name in fuzz_names()]))
+
+
+def fuzz_tests():
+    return [("fuzz/" + name, fuzz_test) for name in fuzz_names()]
+
+
 def system_tests():
     here = os.path.dirname(os.path.abspath(__file__))
     found = []
@@ -132,8 +169,8 @@ def main():
 
     results = Results()
     results.times = []
-    build = {"unit": unit_build, "guest": guests.build}
-    collect = {"unit": unit_tests, "lint": lint.tests, "guest": guests.tests, "system": system_tests}
+    build = {"unit": unit_build, "fuzz": fuzz_build, "guest": guests.build}
+    collect = {"unit": unit_tests, "fuzz": fuzz_tests, "lint": lint.tests, "guest": guests.tests, "system": system_tests}
     found = False
     with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
         for suite in suites:

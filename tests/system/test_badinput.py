@@ -21,7 +21,9 @@ TIMEOUT = 30
 SUCCESS = (0, 1)
 LINE_LIMIT = 200
 ELF32_ENTRY_OFFSET = 0x18
-ENTRY_AT = 0x7000000  # tests/system/nomagic.asm looks there
+# tests/system/jumper.asm: where it looks for the entry point, and its cases.
+ENTRY_AT = 0x7000000
+NO_MAGIC, NO_MEMORY, EMPTY_MAP = range(1, 4)
 
 
 def file(name, content):
@@ -81,9 +83,13 @@ def test_halt_without_exit_port(t):
 
 
 def test_too_little_memory(t):
-    refused(t, "memory", memory=8, modules=())
-    kernel = [(plinth.VMLINUZ, "console=ttyS0"), (plinth.INITRD, "")]
-    refused(t, "memory|fit", memory=40, modules=kernel, log="Linux in 40 MB")
+    """What is needed, and what is there."""
+    least = r"too little memory for a guest: at least 32 MiB are needed, {} MiB are free beside Plinth and the modules$"
+    refused(t, least.format("[0-8]"), memory=8, modules=())
+    refused(t, "too little memory: \\d+ KiB .* are needed for Plinth itself$", memory=3, modules=(), log="3 MB")
+    refused(t, least.format(r"(1\d|2\d)"), memory=40, modules=plinth.linux(), log="Linux in 40 MB")
+    refused(t, "mem=16M is too little memory for a guest: 32 MiB are the least$", options="mem=16M", log="mem=16M")
+    refused(t, r"with mem=4096M: \d+ MiB are free", memory=256, options="mem=4G", log="more than there is")
 
 
 def test_unknown_module(t):
@@ -114,7 +120,8 @@ def test_initrd_too_large(t):
 
 def test_long_command_line(t):
     line = "console=ttyS0 " + "x" * (2 * COMMAND_LINE_LIMIT)
-    refused(t, r"command line|string of module", modules=[(plinth.VMLINUZ, line), (plinth.INITRD, "")])
+    limit = rf"command line of module 1 \([^)]*vmlinuz\) is too long: the limit is {COMMAND_LINE_LIMIT - 1} bytes"
+    refused(t, limit, modules=[(plinth.VMLINUZ, line), (plinth.INITRD, "")])
 
 
 def test_unknown_option(t):
@@ -144,15 +151,31 @@ def test_demonstration_guest(t):
         t.check("ends well", status in SUCCESS, f"status {status}: {text[-500:]}")
 
 
-def test_not_multiboot(t):
-    """Entered by something that is no Multiboot loader."""
-    jumper = os.path.join(plinth.LOGS, "nomagic.bin")
-    subprocess.run(["nasm", "-f", "bin", "-o", jumper, "tests/system/nomagic.asm"], check=True)
+def jump(t, case):
+    """Plinth entered by tests/system/jumper.asm, which is no good boot loader."""
+    jumper = f"{t.log}.{case}.bin"
+    subprocess.run(["nasm", "-f", "bin", f"-DCASE={case}", "-o", jumper, "tests/system/jumper.asm"], check=True)
     with open(plinth.PLINTH, "rb") as source:
         entry = struct.unpack_from("<I", source.read(), ELF32_ENTRY_OFFSET)[0]
     loaded = ("-device", f"loader,file={plinth.PLINTH}",
               "-device", f"loader,addr={ENTRY_AT:#x},data={entry:#x},data-len=4")
-    with plinth.Qemu(t.log, kernel=jumper, extra=("-no-reboot", *loaded)) as machine:
+    return plinth.Qemu(f"{t.log}.{case}", kernel=jumper, extra=("-no-reboot", *loaded))
+
+
+def test_not_multiboot(t):
+    """Entered by something that is no Multiboot loader."""
+    with jump(t, NO_MAGIC) as machine:
         machine.expect(r"(?i)plinth: [^\r\n]*multiboot[^\r\n]*\r?\n", TIMEOUT)
         t.check("the line names the cause", True)
         ended(t, machine, "not Multiboot", False)
+
+
+def test_no_memory_map(t):
+    """Entered with Multiboot information that does not tell of any memory."""
+    for case, what in ((NO_MEMORY, "no memory fields"), (EMPTY_MAP, "an empty map")):
+        with jump(t, case) as machine:
+            machine.expect(r"plinth: the boot loader gave no memory map\r?\n", TIMEOUT)
+            t.check(f"{what}: the line names the cause", True)
+            ended(t, machine, what, True)
+            t.check(f"{what}: it is the last line, and no panic",
+                    machine.text().rstrip().endswith("no memory map") and "panic" not in machine.text().lower(), machine.text())
