@@ -354,6 +354,9 @@ static void vmx_run(struct vcpu *v, struct event *cut_short)
 	struct vmx_vcpu *s = v->vmx;
 	enum vmx_entry how;
 
+	/* A shadow that is over must not keep a window closed; otherwise it ends unseen. */
+	if (unlikely(v->shadow_over && v->windows))
+		vcpu_need(v, REG_SHADOW);
 	if (v->reg_dirty)
 		vmx_store(v);
 	if (unlikely(interrupted())) {

@@ -26,8 +26,11 @@
 #define PKRU_AD	      BIT(0)
 #define PKRU_WD	      BIT(1)
 
-/* PDPTEs of PAE paging: table 4-8 */
-#define PDPTE_RESERVED	  (BIT64(1) | BIT64(2) | (BIT64(9) - BIT64(5)))
+/*
+ * PDPTEs of PAE paging: table 4-8. Bit 5 is reserved too, but QEMU's software emulation sets it as an accessed bit; the processor has
+ * made this walk before us and did not mind.
+ */
+#define PDPTE_RESERVED	  (BIT64(1) | BIT64(2) | (BIT64(9) - BIT64(6)))
 #define PDPTE_SHIFT	  30
 #define PDPTE_MASK	  3U
 /* PAE entries have no ignored bits above the address but NX: tables 4-9 to 4-11 */

@@ -144,7 +144,7 @@ static struct result walk(gva_t gva, unsigned int access)
 		if (!(entry & PTE_P))
 			return refuse(access, false, false, false);
 		if (!lma && pae && level == 3) {
-			if (entry & (0x1e6 | ~(BIT64(maxphyaddr) - 1)))
+			if (entry & (0x1c6 | ~(BIT64(maxphyaddr) - 1)))
 				return refuse(access, true, true, false);
 			table = entry & PTE_ADDR;
 			continue;
