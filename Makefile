@@ -70,7 +70,8 @@ $(BUILD)/plinth.elf: $(OBJ) linker.ld scripts/symbols
 UCFLAGS	:= -std=gnu17 -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -iquote include $(WARN) \
 	   -Wno-missing-prototypes
 UROOMS	:= boot boot/guest arch/vcpu mm dev debug
-USRC	:= $(filter-out boot/main.c mm/paging.c,$(wildcard $(addsuffix /*.c,$(UROOMS))))
+USRC	:= $(filter-out boot/main.c mm/paging.c,$(wildcard $(addsuffix /*.c,$(UROOMS)))) \
+	   vmx/controls.c vmx/fields.c vmx/ept.c vmx/check.c
 UOBJ	:= $(USRC:%.c=$(BUILD)/unit/%.o)
 UTESTS	:= $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 T	?= $(UTESTS)
@@ -197,6 +198,9 @@ $(BUILD)/tidy/%.done: %.c $(BUILD)/%.o .clang-tidy
 bench: all
 	@scripts/bench
 
+doctor:
+	@scripts/doctor
+
 iso: all
 	@scripts/setup image guest
 	@scripts/guest
@@ -215,9 +219,10 @@ help:
 	@echo 'make fuzz     fuzzes devices, emulator and parsers (FUZZ_TIME=60 seconds each; T=fuzz_NAME for one)'
 	@echo 'make guests   the guest test programs, below build/tests'
 	@echo 'make lint     format, warnings of gcc and clang, static checkers'
+	@echo 'make doctor   which emulators can run Plinth on this machine, and what mends the others'
 	@echo 'make bench    what an operation costs, against the peers'
 	@echo 'make iso      build/plinth.iso: BIOS and UEFI, CD or USB stick'
 	@echo 'make clean    removes build/ (the fetched kernel with it)'
 	@echo 'make V=1      shows the commands'
 
-.PHONY: all unit unit-build fuzz fuzz-build guests run test lint tidy bench iso clean help
+.PHONY: all unit unit-build fuzz fuzz-build guests run test lint tidy bench doctor iso clean help

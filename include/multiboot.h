@@ -14,7 +14,7 @@
 #define BOOT_STRING_MAX	 2048 /* with the final NUL */
 #define BOOT_NAME_MAX	 128
 #define BOOT_MMAP_MAX	 256
-#define BOOT_MODULES_MAX 16
+#define BOOT_MODULES_MAX 8
 
 /* One entry of the loader's memory map; the types are those of ACPI's E820. */
 struct boot_mmap_entry {

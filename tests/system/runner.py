@@ -22,6 +22,7 @@ SUITES = ("lint", "unit", "fuzz", "guest", "system")
 # Emulators at once: as many as this, or the machine's processors if these are fewer.
 JOBS = int(os.environ.get("JOBS", min(2, os.cpu_count() or 1)))
 UNIT_TIMEOUT = 120
+SLOWEST = 10  # named at the end
 FUZZ_RUNS = 20000  # the short round; `make fuzz` is the long one
 _stale = set()  # host programs that do not build
 
@@ -169,6 +170,7 @@ def main():
 
     results = Results()
     results.times = []
+    started = time.monotonic()
     build = {"unit": unit_build, "fuzz": fuzz_build, "guest": guests.build}
     collect = {"unit": unit_tests, "fuzz": fuzz_tests, "lint": lint.tests, "guest": guests.tests, "system": system_tests}
     found = False
@@ -188,8 +190,9 @@ def main():
         return 0
     if not found:
         print(f"no test is called {' '.join(wanted)}", file=sys.stderr)
-    slowest = sorted(results.times, reverse=True)[:5]
+    slowest = sorted(results.times, reverse=True)[:SLOWEST]
     print("slowest: " + ", ".join(f"{name} {seconds:.1f} s" for seconds, name in slowest))
+    print(f"all: {time.monotonic() - started:.0f} s")
     return results.summary()
 
 

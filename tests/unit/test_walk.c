@@ -292,6 +292,9 @@ static void test_pae(void **state)
 	expect_fault(va, ACCESS_READ, PFERR_P | PFERR_RSVD);
 	set64(L2 + 1 * 8, 0x400000 | ALLOW | PTE_PS);
 	expect_gpa(va, ACCESS_READ, 0x400000 + 0x3456);
+	/* Reserved, but an accessed bit that QEMU sets is let through. */
+	set64(0x1020 + 3 * 8, L2 | PTE_P | PTE_A);
+	expect_gpa(va, ACCESS_READ, 0x400000 + 0x3456);
 	set64(0x1020 + 3 * 8, L2 | PTE_P | PTE_W);
 	expect_fault(va, ACCESS_READ, PFERR_P | PFERR_RSVD);
 	set64(0x1020 + 3 * 8, L2 | PTE_P | BIT64(41));
