@@ -185,7 +185,7 @@ static struct vm *build_machine(const struct virt_ops *ops)
 	write_cr4(read_cr4() | CR4_OSFXSR | CR4_PGE | CR4_PSE);
 	if (cpuid(1, 0).ecx & CPUID_1_ECX_XSAVE)
 		write_cr4(read_cr4() | CR4_OSXSAVE);
-	cpuid_policy_init(cpuid, time_tsc_hz());
+	cpuid_policy_init(ops->cpuid ? ops->cpuid : cpuid, time_tsc_hz());
 	msr_policy_init(rdmsr_safe, wrmsr_safe);
 	vm->ram_below_4g = guest_ram.below_4g;
 	vm->ram_above_4g = guest_ram.above_4g;

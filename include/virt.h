@@ -25,6 +25,12 @@ struct virt_ops {
 	/* One line that names the optional features found, for the banner. */
 	void (*describe)(char *buf, size_t size);
 
+	/*
+	 * The processor's CPUID leaves without the instructions that this extension cannot let a
+	 * guest use. NULL: it can let it use them all.
+	 */
+	struct cpuid_regs (*cpuid)(u32 leaf, u32 subleaf);
+
 	/* Switch the extension on and off on this CPU. 0 or -ENOMEM, -EIO. */
 	int (*cpu_enable)(void);
 	void (*cpu_disable)(void);

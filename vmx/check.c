@@ -40,7 +40,7 @@
 		}                                      \
 	} while (0)
 
-#define DEBUGCTL_RESERVED  (~UINT64_C(0x1ffc3) | 0x3c)
+#define DEBUGCTL_RESERVED  (~UINT64_C(0x1ffc3))
 #define DR7_HIGH	   (~UINT64_C(0xffffffff))
 #define EFER_RESERVED	   (~(EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE))
 #define RFLAGS_RESERVED	   (~UINT64_C(0x3fffff) | BIT64(15) | BIT64(5) | BIT64(3))

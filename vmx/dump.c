@@ -2,6 +2,8 @@
 /*
  * The VMCS in a report: SDM vol. 3 rev. 083, 31.4 (instruction errors), 27.8 (failed entries).
  */
+#include "check.h"
+#include "policy.h"
 #include "printk.h"
 #include "vmx.h"
 
@@ -35,11 +37,30 @@ static const char *entry_qualification(u64 q)
 	}
 }
 
+bool vmx_report_violation(void)
+{
+	static struct vmx_image image; /* one failed entry is enough for a report */
+	struct vmx_violation found;
+
+	image.caps = &vmx_caps;
+	image.phys_bits = policy_maxphyaddr();
+	for (unsigned int i = 0; i < NR_VMCS_FIELDS; i++)
+		image.f[i] =
+			vmcs_field_exists(&vmcs_fields[i]) ? vmcs_read(vmcs_fields[i].encoding) : 0;
+	if (!vmx_check(&image, &found))
+		return false;
+	pr_err("  VM entry: %s: %s = %lx (SDM vol. 3 %s)", found.rule,
+	       vmcs_fields[found.field].name, found.value, found.section);
+	return true;
+}
+
 static void dump_failure(const struct vcpu *v)
 {
 	u32 error = v->vmx->failure;
 	const char *name = error < ARRAY_SIZE(instruction_error) ? instruction_error[error] : NULL;
 
+	if (v->exit.kind == EXIT_ENTRY_FAILURE && !vmx_report_violation())
+		pr_err("  VM entry: no rule that Plinth knows is violated");
 	if (error)
 		pr_err("  entry refused: VM-instruction error %u, %s (SDM vol. 3 31.4)", error,
 		       name ? name : "unnamed");

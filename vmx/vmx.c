@@ -111,6 +111,32 @@ static int vmx_probe(const char **why)
 	return vmx_negotiate(&vmx_caps, &vmx_controls, why);
 }
 
+/* Instructions that a guest can use only while a secondary control lets it: table 25-7. */
+static const struct {
+	u16 control;
+	u32 leaf, subleaf;
+	char reg;
+	u8 bit;
+} gates[] = {
+	{ PROC2_RDTSCP, 0x80000001, 0, 'd', 27 },
+	{ PROC2_INVPCID, 7, 0, 'b', 10 },
+	{ PROC2_XSAVES, 0xd, 1, 'a', 3 },
+};
+
+static struct cpuid_regs vmx_cpuid(u32 leaf, u32 subleaf)
+{
+	struct cpuid_regs r = cpuid(leaf, subleaf);
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(gates); i++) {
+		u32 *reg = gates[i].reg == 'a' ? &r.eax : gates[i].reg == 'b' ? &r.ebx : &r.edx;
+
+		if (gates[i].leaf == leaf && gates[i].subleaf == subleaf &&
+		    !vmx_has(&vmx_controls, gates[i].control))
+			*reg &= ~BIT(gates[i].bit);
+	}
+	return r;
+}
+
 static void vmx_describe(char *buf, size_t size)
 {
 	const struct vmx_controls *c = &vmx_controls;
@@ -223,21 +249,11 @@ static int vmx_vcpu_create(struct vcpu *v)
 /* Secondary controls that only let the guest use an instruction follow what CPUID shows it. */
 static u32 secondary_controls(void)
 {
-	static const struct {
-		u16 control;
-		u32 leaf, subleaf;
-		char reg;
-		u8 bit;
-	} shown[] = {
-		{ PROC2_RDTSCP, 0x80000001, 0, 'd', 27 },
-		{ PROC2_INVPCID, 7, 0, 'b', 10 },
-		{ PROC2_XSAVES, 0xd, 1, 'a', 3 },
-	};
 	u32 word = vmx_controls.word[WORD_PROC2];
 
-	for (unsigned int i = 0; i < ARRAY_SIZE(shown); i++)
-		if (!cpuid_policy_has(shown[i].leaf, shown[i].subleaf, shown[i].reg, shown[i].bit))
-			word &= ~CTL_BIT(shown[i].control);
+	for (unsigned int i = 0; i < ARRAY_SIZE(gates); i++)
+		if (!cpuid_policy_has(gates[i].leaf, gates[i].subleaf, gates[i].reg, gates[i].bit))
+			word &= ~CTL_BIT(gates[i].control);
 	return word;
 }
 
@@ -336,19 +352,6 @@ static void refused(struct vcpu *v, enum vmx_entry how)
 	v->exit = (struct vm_exit){ .kind = EXIT_ENTRY_FAILURE, .raw = error };
 }
 
-/*
- * Takes the interrupts that came since the exit here rather than by one more entry and exit. Bochs
- * (2.7) would not even end the run for them while the guest's IF is clear.
- */
-static bool interrupted(void)
-{
-	const struct cpu *cpu = this_cpu();
-	u64 before = cpu->irq_count;
-
-	irq_window();
-	return cpu->irq_count != before;
-}
-
 static void vmx_run(struct vcpu *v, struct event *cut_short)
 {
 	struct vmx_vcpu *s = v->vmx;
@@ -359,11 +362,9 @@ static void vmx_run(struct vcpu *v, struct event *cut_short)
 		vcpu_need(v, REG_SHADOW);
 	if (v->reg_dirty)
 		vmx_store(v);
-	if (unlikely(interrupted())) {
-		v->exit = (struct vm_exit){ .kind = EXIT_INTERRUPT,
-					    .raw = REASON_EXTERNAL_INTERRUPT };
-		return;
-	}
+#ifdef PLINTH_CHECK_ENTRIES
+	vmx_report_violation();
+#endif
 	how = vmx_enter(v, s->launched, &s->host_rsp);
 	v->rip = vmcs_read(VMCS_GUEST_RIP);
 	v->reg_avail = REG_RIP | REG_EFER | REG_PAT;
@@ -386,6 +387,7 @@ const struct virt_ops vmx_ops = {
 	.name = "VT-x",
 	.probe = vmx_probe,
 	.describe = vmx_describe,
+	.cpuid = vmx_cpuid,
 	.cpu_enable = vmx_cpu_enable,
 	.cpu_disable = vmx_cpu_disable,
 	.gpmap_format = &ept_format,

@@ -102,6 +102,8 @@ void vmx_store_host(void);
 /* --- dump.c ------------------------------------------------------------------------------------- */
 
 void vmx_dump(struct vcpu *v);
+/* Names the entry rule that the current VMCS violates; false: none. */
+bool vmx_report_violation(void);
 
 /* --- event.c ------------------------------------------------------------------------------------ */
 

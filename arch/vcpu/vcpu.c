@@ -255,6 +255,21 @@ static void idle(struct vcpu *v)
 	vcpu_after_interrupt(v);
 }
 
+/*
+ * Takes the interrupts that came since the exit here, rather than by one more entry and exit. Bochs (2.7) would not even end the run
+ * for them while the guest's IF is clear.
+ */
+static bool took_interrupts(struct vcpu *v, const struct cpu *cpu)
+{
+	u64 before = cpu->irq_count;
+
+	irq_window();
+	if (likely(cpu->irq_count == before))
+		return false;
+	vcpu_after_interrupt(v);
+	return true;
+}
+
 /* Interrupts that the LAPIC accepted from its own CPU make no request; one that waits for an open window needs no second look. */
 static bool has_work(const struct vcpu *v)
 {
@@ -265,9 +280,10 @@ static bool has_work(const struct vcpu *v)
 static void enter(struct vcpu *v)
 {
 	struct event cut_short = { .type = EVENT_NONE };
-	struct exit_trace *t = &v->trace[v->trace_next++ % EXIT_TRACE];
+	struct exit_trace *t;
 
 	v->ops->run(v, &cut_short);
+	t = &v->trace[v->trace_next++ % EXIT_TRACE];
 	t->rip = v->rip;
 	t->info = v->exit.info[0];
 	t->raw = v->exit.raw;
@@ -294,7 +310,7 @@ void vcpu_run(struct vcpu *v)
 			host_timer_arm(deadline);
 		if (unlikely(v->halted))
 			idle(v);
-		else
+		else if (likely(!took_interrupts(v, cpu)))
 			enter(v);
 	}
 	irq_enable();
