@@ -8,6 +8,7 @@ bits 64
 default rel
 
 global svm_enter
+global svm_exited
 
 section .text
 
@@ -44,6 +45,7 @@ svm_enter:
 	mov	r15, [rdi + VCPU_R15]
 	mov	rdi, [rdi + VCPU_RDI]
 	vmrun
+svm_exited:
 	vmsave
 	push	rdi
 	mov	rdi, [rsp + 8]

@@ -31,7 +31,8 @@ static u64 npt_table(hpa_t table)
 	return table | PTE_P | PTE_W | PTE_U | PTE_A;
 }
 
-const struct gpmap_format npt_format = {
+/* 1 GiB pages only where the processor has them for its own tables (15.25.5): svm_probe() lowers max_level. */
+struct gpmap_format npt_format = {
 	.name = "NPT",
 	.leaf = npt_leaf,
 	.table = npt_table,

@@ -99,6 +99,8 @@ static void store_rare(struct vcpu *v, struct vmcb *c, u32 regs)
 	if (regs & REG_CR2) {
 		c->cr2 = v->cr2;
 		vmcb_touch(c, CLEAN_CR2);
+		/* Bochs' VMRUN does not load it; the host needs none. */
+		write_cr2(v->cr2);
 	}
 	if (regs & REG_CR3)
 		c->cr3 = v->cr3;

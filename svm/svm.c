@@ -3,10 +3,12 @@
  * AMD-V: detection, enabling, and the life of a vCPU's control block. AMD64 APM vol. 2 rev. 3.42, ch. 15.
  */
 #include "cpu.h"
+#include "cpuid.h"
 #include "errors.h"
 #include "lib.h"
 #include "mm.h"
 #include "msr.h"
+#include "panic.h"
 #include "policy.h"
 #include "svm.h"
 #include "virt.h"
@@ -38,6 +40,7 @@ static int svm_probe(const char **why)
 		*why = "this processor's AMD-V has no nested paging (CPUID 8000_000A EDX bit 0)";
 		return -ENOSYS;
 	}
+	npt_format.max_level = cpuid(CPUID_EXT_FEATURES, 0).edx & CPUID_81_EDX_PAGE1GB ? 2 : 1;
 	return 0;
 }
 
@@ -56,6 +59,16 @@ struct svm_cpu {
 	struct vmcb *host;
 };
 
+/*
+ * Bochs takes the #DB of a guest's single step over an instruction that exits to the host, at the host's first instruction.
+ * GS is the guest's there.
+ */
+static void stray_debug(struct trap_frame *f)
+{
+	if (f->rip != (u64)svm_exited)
+		panic_trap(f, "debug exception");
+}
+
 static int svm_cpu_enable(void)
 {
 	struct cpu *cpu = this_cpu();
@@ -72,6 +85,7 @@ static int svm_cpu_enable(void)
 		wrmsr(MSR_VM_CR, vm_cr & ~VM_CR_SVMDIS);
 	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SVME);
 	wrmsr(MSR_VM_HSAVE_PA, virt_to_phys(s->hsave));
+	trap_set_handler(VEC_DB, stray_debug);
 	__asm__ volatile("vmsave" : : "a"(virt_to_phys(s->host)) : "memory");
 	cpu->virt = s;
 	return 0;
@@ -81,6 +95,7 @@ static void svm_cpu_disable(void)
 {
 	struct svm_cpu *s = this_cpu()->virt;
 
+	trap_set_handler(VEC_DB, NULL);
 	wrmsr(MSR_VM_HSAVE_PA, 0);
 	wrmsr(MSR_EFER, rdmsr(MSR_EFER) & ~EFER_SVME);
 	page_free(s->hsave, 1);

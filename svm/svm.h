@@ -50,6 +50,8 @@ static inline void vmcb_touch(struct vmcb *c, u32 clean_bits)
 
 /* entry.asm: runs the guest with v's general registers (RAX and RSP are the VMCB's). Interrupts off before and after. */
 void svm_enter(struct vcpu *v, hpa_t vmcb, hpa_t host_vmcb);
+/* The instruction behind its VMRUN. */
+extern const u8 svm_exited[];
 
 /* exit.c: fills v->exit from the VMCB. */
 void svm_decode_exit(struct vcpu *v);
@@ -76,6 +78,6 @@ void svm_intercept_msr(struct vcpu *v, u32 msr, unsigned int access);
 void svm_intercept_port(struct vcpu *v, u16 port, bool on);
 
 /* npt.c */
-extern const struct gpmap_format npt_format;
+extern struct gpmap_format npt_format; /* written by svm_probe() only */
 
 #endif

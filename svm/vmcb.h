@@ -141,7 +141,7 @@ enum svm_exit_code {
 #define NPF_FETCH BIT64(4)
 #define NPF_TABLE BIT64(33)
 
-/* EXITINFO1 of a MOV CRn with decode assists: 15.33.1 */
+/* EXITINFO1 of a MOV CRn with decode assists: 15.8.1 */
 #define CR_INFO_MOV BIT64(63)
 #define CR_INFO_GPR 0xfULL
 

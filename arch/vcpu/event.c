@@ -143,6 +143,9 @@ bool vcpu_skip_insn(struct vcpu *v, unsigned int insn_len)
 	} else if (unlikely(v->shadow)) {
 		v->shadow = 0;
 		vcpu_dirty(v, REG_SHADOW);
+		/* The window is open. (In Bochs a guest entered with IF set does not see V_IRQ.) */
+		if (v->windows & WINDOW_INTERRUPT)
+			vcpu_request(v, VCPU_REQ_EVENT);
 	}
 	if (unlikely(v->rflags & (RFLAGS_TF | RFLAGS_RF)))
 		skip_flags(v);

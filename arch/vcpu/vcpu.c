@@ -297,6 +297,7 @@ static void enter(struct vcpu *v)
 void vcpu_run(struct vcpu *v)
 {
 	struct cpu *cpu = this_cpu();
+	bool entered = true;
 
 	irq_disable();
 	for (;;) {
@@ -308,10 +309,17 @@ void vcpu_run(struct vcpu *v)
 		deadline = next_deadline(v);
 		if (unlikely(deadline < cpu->timer_deadline))
 			host_timer_arm(deadline);
-		if (unlikely(v->halted))
+		if (unlikely(v->halted)) {
 			idle(v);
-		else if (likely(!took_interrupts(v, cpu)))
-			enter(v);
+			continue;
+		}
+		/* Once for each entry: a timer that is always due must not keep the guest out for ever. */
+		if (unlikely(entered && took_interrupts(v, cpu))) {
+			entered = false;
+			continue;
+		}
+		enter(v);
+		entered = true;
 	}
 	irq_enable();
 }

@@ -92,6 +92,13 @@ static void carry(void)
 {
 	u32 n = 0;
 
+	/* Bochs' SCI is not on IRQ 9. */
+	if (bare_bochs) {
+		inside_only(false, "SCI: the timer's carry interrupts");
+		inside_only(false, "SCI: its status");
+		inside_only(false, "SCI: low when the status is cleared");
+		return;
+	}
 	lapic_enable();
 	lapic_write(LAPIC_LVT_LINT0, 0x700);
 	pic_setup(0x50);

@@ -59,8 +59,8 @@ static void refused(void)
 		if (lax_processor && (rows[i].cr == 0 || rows[i].clear))
 			continue;
 		/* Bochs allows what VMRUN may (APM vol. 2 15.25: paged real mode) to the guest's MOV, and then panics. */
-		if (under_plinth && rows[i].cr == 0 && rows[i].clear == CR0_PE) {
-			skip("#GP: CR0: PG without PE", "the emulators take it of a guest");
+		if (on_bochs && rows[i].cr == 0 && rows[i].clear == CR0_PE) {
+			skip("#GP: CR0: PG without PE", "Bochs takes it of a guest");
 			continue;
 		}
 		if (bare_qemu && (rows[i].ends_qemu || rows[i].clear)) {

@@ -60,7 +60,9 @@ static void registers(void)
 	wr(ENTRY(23), MASKED);
 	wr(ENTRY(23) + 1, 0);
 	is(rd(ENTRY(23)), MASKED, "entry reads back");
-	inside_only(rd(0x50) == 0xffffffff || rd(0x50) == 0, "a register that does not exist");
+	/* Bochs ends. */
+	inside_only(bare_bochs || rd(0x50) == 0xffffffff || rd(0x50) == 0,
+		    "a register that does not exist");
 }
 
 static void eoi(struct regs *r)
@@ -163,9 +165,14 @@ static void level(void)
 	is(taken[VEC_A], 1, "level: not again when the line is low");
 	taken[VEC_A] = 0;
 	lower_it = false;
-	outb(COM_IER, 2);
-	ok(WAIT_FOR(taken[VEC_A] >= 3), "level: again after EOI while the line is high");
-	(void)WAIT_FOR(taken[VEC_A] >= 4);
+	if (bare_bochs) {
+		/* Its I/O APIC does nothing on EOI. */
+		inside_only(false, "level: again after EOI while the line is high");
+	} else {
+		outb(COM_IER, 2);
+		ok(WAIT_FOR(taken[VEC_A] >= 3), "level: again after EOI while the line is high");
+		(void)WAIT_FOR(taken[VEC_A] >= 4);
+	}
 	taken[VEC_A] = 0;
 	lower_it = true;
 	set_entry(PIN_COM1, MASKED | LEVEL | VEC_A);

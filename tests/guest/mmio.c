@@ -88,7 +88,7 @@ static void forms(void)
 	CASE("imull (%%rbx), %%eax", 7, 6, 7, 42, NO_FLAGS);
 	CASE("movslq (%%rbx), %%rax", 0x93, ~0ULL, 0x93, 0x93, NO_FLAGS);
 	CASE("xorl %%eax, %%eax\n\tcmovzl (%%rbx), %%eax", 0x93, 0, 0x93, 0x93, NO_FLAGS);
-	CASE("movl -16(%%rbx,%%rcx,4), %%eax\n\tmovl 4(%%rbx,%%rcx,4), %%eax", 0x93, 0, 0x93,
+	CASE("movl -12(%%rbx,%%rcx,4), %%eax\n\tmovl 4(%%rbx,%%rcx,4), %%eax", 0x93, 0, 0x93,
 	     mmio_read32(REG + 0x10), NO_FLAGS);
 	CASE("addr32 movl (%%ebx), %%eax", 0x93, 0, 0x93, 0x93, NO_FLAGS);
 	CASE("pushq %%rax\n\tpopq (%%rsp)\n\tpushq %%rax\n\tmovl (%%rbx), %%eax\n\tpopq %%rdx\n\taddq $0, %%rdx",
@@ -201,7 +201,8 @@ static void borders(void)
 	ok(v == VEC_PF && try_error == (PFERR_P | PFERR_W), "half open bus, half read-only: #PF");
 	map_page(FREE_RAM, FREE_RAM | PTE_P | PTE_W | PTE_U);
 	map_page(FREE_RAM + PAGE_SIZE, (FREE_RAM + PAGE_SIZE) | PTE_P | PTE_W | PTE_U);
-	inside_only(*(volatile u64 *)(LAPIC_PAGE + 0xffc) >> 32 == 0xffffffff,
+	/* Bochs ends. */
+	inside_only(bare_bochs || *(volatile u64 *)(LAPIC_PAGE + 0xffc) >> 32 == 0xffffffff,
 		    "the LAPIC's page ends where open bus begins");
 	a = 0;
 	v = TRY("movl (%1), %k0", "+a"(a) : "r"(0x8000000000000000ULL + LAPIC_PAGE));

@@ -308,6 +308,12 @@ static void lint0(void)
 	is(taken[BASE], 0, "LINT0 masked: nothing comes");
 	lapic_write(LAPIC_LVT_LINT0, 0x700);
 	ok(WAIT_FOR(taken[BASE] == 1), "LINT0 unmasked: it comes");
+	/* Bochs' 8259 goes to the processor past LINT0. */
+	if (bare_bochs) {
+		inside_only(false, "LINT0 as a fixed interrupt: its vector");
+		setup(1);
+		return;
+	}
 	lapic_write(LAPIC_LVT_LINT0, 0x760);
 	lapic_write(LAPIC_LVT_LINT0, 0x060);
 	on_vector(0x60, eoi_handler);

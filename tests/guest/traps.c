@@ -336,17 +336,20 @@ static void irq(struct regs *r)
 }
 
 /* An interrupt is pending; op opens it, and the label behind one more instruction is where it must come. */
-#define SHADOW(name, op)                                                        \
-	do {                                                                    \
-		u64 want_;                                                      \
-		interrupted_at = 0;                                             \
-		on_vector(VEC_IPI, irq);                                        \
-		lapic_write(LAPIC_ICR_LO, ICR_SELF | VEC_IPI);                  \
-		__asm__ volatile(op "\n2:\tnop\n\tcli\n\tleaq 2b(%%rip), %0"    \
-				 : "=&r"(want_)                                 \
-				 : "r"(GUEST_DS)                                \
-				 : "memory", "cc", "rax", "rbx", "rcx", "rdx"); \
-		ok(taken[VEC_IPI] == 1 && interrupted_at == want_, name);       \
+#define SHADOW(name, op)                                                            \
+	do {                                                                        \
+		u64 want_;                                                          \
+		interrupted_at = 0;                                                 \
+		on_vector(VEC_IPI, irq);                                            \
+		lapic_write(LAPIC_ICR_LO, ICR_SELF | VEC_IPI);                      \
+		__asm__ volatile(op "\n2:\tnop\n\tcli\n\tleaq 2b(%%rip), %0"        \
+				 : "=&r"(want_)                                     \
+				 : "r"(GUEST_DS)                                    \
+				 : "memory", "cc", "rax", "rbx", "rcx", "rdx");     \
+		ok(taken[VEC_IPI] == 1 && interrupted_at == want_, name);           \
+		if (interrupted_at != want_)                                        \
+			print("# %u times, at %lx, expected %lx\n", taken[VEC_IPI], \
+			      interrupted_at, want_);                               \
 	} while (0)
 
 static void shadows(void)

@@ -286,12 +286,25 @@ def uefi():
 
 def make(goal, programs):
     """Makes all that can be made of a goal; returns those of the programs that could not."""
-    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
-    if not subprocess.run(["make", "-s", "-k", f"-j{os.cpu_count()}", goal], **quiet).returncode:
+    os.makedirs(LOGS, exist_ok=True)
+    with open(make_log(goal), "w") as log:
+        good = not subprocess.run(["make", "-s", "-k", f"-j{os.cpu_count()}", goal], stdin=subprocess.DEVNULL, stdout=log, stderr=log).returncode
+    if good:
         return set()
     # An old one of the same name must not pass for it.
     return {program for program in programs
-            if subprocess.run(["make", "-s", "-q", program], stderr=subprocess.DEVNULL, **quiet).returncode}
+            if subprocess.run(["make", "-s", "-q", program], stdin=subprocess.DEVNULL, capture_output=True).returncode}
+
+
+def make_log(goal):
+    return os.path.join(LOGS, f"make-{os.path.basename(goal)}.log")
+
+
+def does_not_build(goal, command):
+    """The failure, with the compilers' first words."""
+    with open(make_log(goal), errors="replace") as file:
+        errors = [line for line in file if re.search(r"error|undefined reference|\*\*\*", line)]
+    return Failed(f"does not build: {command}\n{''.join(errors[:3])}")
 
 
 # --- TAP -------------------------------------------------------------------------------------------------
@@ -321,7 +334,7 @@ class Tap:
         return self.bail is not None or (self.plan is not None and len(self.results) >= self.plan)
 
 
-def run_tap(machine, timeout):
+def run_tap(machine, timeout, silence=SILENCE):
     """Runs a guest to the end of its plan; returns (Tap, how it ended)."""
     deadline = time.monotonic() + timeout * SLOW
     grace = None
@@ -337,7 +350,7 @@ def run_tap(machine, timeout):
             return Tap(machine.text()), "plan done, still running"
         if os.path.getsize(machine.log) > heard:
             heard, heard_at = os.path.getsize(machine.log), now
-        if now > min(deadline, heard_at + SILENCE * SLOW):
+        if now > min(deadline, heard_at + silence * SLOW):
             return Tap(machine.text()), f"silent for {now - heard_at:.0f} s"
         time.sleep(0.02)
     machine.drain()

@@ -62,7 +62,7 @@ def unit_test(t):
     name = t.name.split("/")[1]
     program = unit_program(name)
     if program in _stale:
-        raise plinth.Failed("does not build: make unit T=" + name)
+        raise plinth.does_not_build("unit-build", "make unit T=" + name)
     environment = dict(os.environ, CMOCKA_MESSAGE_OUTPUT="TAP")
     try:
         done = subprocess.run([program], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -102,7 +102,7 @@ def fuzz_test(t):
     if not _can_fuzz():
         raise plinth.Skip("no clang with libFuzzer here (libclang-rt-dev)")
     if fuzz_program(name) in _stale:
-        raise plinth.Failed("does not build: make fuzz T=" + name)
+        raise plinth.does_not_build("fuzz-build", "make fuzz T=" + name)
     environment = dict(os.environ, BUILD=plinth.BUILD, FUZZ_RUNS=str(FUZZ_RUNS))
     done = subprocess.run(["tests/fuzz/run", name], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           env=environment)
@@ -163,9 +163,9 @@ def main():
     arguments = sys.argv[1:]
     listing = "-l" in arguments
     wanted = [argument for argument in arguments if argument != "-l"]
-    suites = [suite for suite in SUITES if not wanted or any(w.split("/")[0] == suite for w in wanted)]
-    if not suites:
-        suites = SUITES
+    # A pattern that begins with no suite's name may be in any.
+    named = {w.split("/")[0] for w in wanted}
+    suites = [suite for suite in SUITES if suite in named] if wanted and named <= set(SUITES) else SUITES
     os.makedirs(plinth.LOGS, exist_ok=True)
 
     results = Results()
@@ -181,7 +181,8 @@ def main():
                                           or (w not in SUITES and w in test[0]) for w in wanted)]
             found = found or bool(tests)
             if listing:
-                print("\n".join(name for name, _ in tests))
+                for name, _ in tests:
+                    print(name)
                 continue
             if tests and suite in build:
                 build[suite]()

@@ -51,7 +51,7 @@ def test_in_long_mode(t):
     for name, cause in (("triplefault", "triple fault"), ("unmapped", "d0000000"), ("mmio_exec", "fee00000")):
         elf = os.path.join(plinth.BUILD, "tests", "guest", f"bad_{name}.elf")
         if plinth.make(elf, [elf]):
-            raise plinth.Failed(f"does not build: make {elf}")
+            raise plinth.does_not_build(elf, f"make {elf}")
         report(t, [(elf, "")], cause, "about to", name)
 
 

@@ -13,13 +13,14 @@ DEMO_TIMEOUT = 60
 DOWN = "\x1b[B"
 MEMORY = 1024
 UEFI = "uefi"
+IMAGE_VARIABLES = ("KERNEL", "INITRD", "CMDLINE")  # they would make another image
 
 
 def iso():
     """As `make iso` makes it."""
     with plinth.image_lock:
         done = subprocess.run(["scripts/image"], stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                              env=dict(os.environ, CMDLINE="console=ttyS0 quiet"))
+                              env={name: value for name, value in os.environ.items() if name not in IMAGE_VARIABLES})
     if done.returncode:
         raise plinth.Failed(f"scripts/image: {done.stderr}")
     return ISO

@@ -212,12 +212,22 @@ static void test_skip(void **state)
 	v->shadow = 1;
 	v->rflags = RFLAGS_ONE | RFLAGS_RF;
 	v->reg_dirty = 0;
+	v->windows = WINDOW_NMI;
+	v->requests = 0;
 	assert_true(vcpu_skip_insn(v, 2)); /* 32-bit code wraps */
+	assert_int_equal(v->requests, 0);
 	assert_int_equal(v->rip, 0);
 	assert_int_equal(v->shadow, 0);
 	assert_int_equal(v->rflags, RFLAGS_ONE);
 	assert_int_equal(v->reg_dirty, REG_RIP | REG_SHADOW | REG_RFLAGS);
 	assert_int_equal(v->pending.type, EVENT_NONE);
+	/* An interrupt that waited for the end of the shadow gets its second look. */
+	v->windows = WINDOW_INTERRUPT;
+	assert_true(vcpu_skip_insn(v, 1));
+	assert_int_equal(v->requests, 0);
+	v->shadow = 1;
+	assert_true(vcpu_skip_insn(v, 1));
+	assert_int_equal(v->requests, VCPU_REQ_EVENT);
 	v->efer = EFER_LMA;
 	v->seg[SEG_CS].attr = SEG_P | SEG_L;
 	v->rip = 0xffffffff;

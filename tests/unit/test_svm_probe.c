@@ -19,6 +19,7 @@
 static struct {
 	u32 ext_max; /* 8000_0000 EAX */
 	u32 ext_ecx; /* 8000_0001 ECX */
+	u32 ext_edx; /* 8000_0001 EDX */
 	u32 svm_ebx; /* 8000_000A EBX */
 	u32 svm_edx; /* 8000_000A EDX */
 	bool has_vm_cr;
@@ -34,7 +35,7 @@ static struct cpuid_regs test_cpuid(u32 leaf, u32 subleaf)
 		return (struct cpuid_regs){ .eax = processor.ext_max };
 	case 0x80000001:
 		assert_true(processor.ext_max >= leaf);
-		return (struct cpuid_regs){ .ecx = processor.ext_ecx };
+		return (struct cpuid_regs){ .ecx = processor.ext_ecx, .edx = processor.ext_edx };
 	case 0x8000000a:
 		assert_true(processor.ext_max >= leaf);
 		return (struct cpuid_regs){ .eax = 1,
@@ -75,8 +76,13 @@ static void test_wrmsr(u32 msr, u64 value)
 
 #include "../../svm/svm.c"
 
+struct gpmap_format npt_format;
+
 /* The rest of the backend, and what it calls: not linked, as nothing here comes that far. */
 #pragma weak svm_enter
+#pragma weak svm_exited
+#pragma weak trap_set_handler
+#pragma weak panic_trap
 #pragma weak svm_decode_exit
 #pragma weak svm_store
 #pragma weak svm_load
@@ -89,7 +95,6 @@ static void test_wrmsr(u32 msr, u64 value)
 #pragma weak svm_set_cr8
 #pragma weak svm_intercept_msr
 #pragma weak svm_intercept_port
-#pragma weak npt_format
 #pragma weak lapic_set_cr8
 #pragma weak policy_cr4_hidden
 
@@ -195,11 +200,29 @@ static void test_describe(void **state)
 	assert_int_equal(strlen(small), sizeof(small) - 1);
 }
 
+/* 1-GiB pages of the nested tables come with those of the processor's own. */
+static void test_page_sizes(void **state)
+{
+	const char *why = NULL;
+
+	(void)state;
+	memset(&processor, 0, sizeof(processor));
+	processor.ext_max = 0x8000000a;
+	processor.ext_ecx = BIT(2);
+	processor.svm_edx = NP;
+	assert_int_equal(svm_ops.probe(&why), 0);
+	assert_int_equal(npt_format.max_level, 1);
+	processor.ext_edx = BIT(26);
+	assert_int_equal(svm_ops.probe(&why), 0);
+	assert_int_equal(npt_format.max_level, 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_each_cause),
 		cmocka_unit_test(test_describe),
+		cmocka_unit_test(test_page_sizes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

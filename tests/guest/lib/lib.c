@@ -26,7 +26,7 @@
 #define HV_QEMU	      0x54474354U /* "TCGT" */
 
 u32 multiboot_magic, multiboot_info;
-bool under_plinth, bare_qemu, lax_processor;
+bool under_plinth, bare_qemu, lax_processor, on_bochs, bare_bochs;
 volatile u32 taken[VECTORS];
 volatile u32 try_error;
 volatile u64 try_resume;
@@ -421,6 +421,28 @@ void load_idt(void)
 	__asm__ volatile("lidt %0" : : "m"(pointer));
 }
 
+/* Multiboot Specification 0.6.96, 3.3. */
+#define INFO_FLAGS	 0
+#define INFO_CMDLINE	 16
+#define INFO_HAS_CMDLINE BIT(2)
+
+static bool cmdline_has(const char *word)
+{
+	const char *line = (const char *)(u64)mmio_read32(multiboot_info + INFO_CMDLINE);
+
+	if (!(mmio_read32(multiboot_info + INFO_FLAGS) & INFO_HAS_CMDLINE))
+		return false;
+	for (; *line; line++) {
+		u32 n = 0;
+
+		while (word[n] && line[n] == word[n])
+			n++;
+		if (!word[n])
+			return true;
+	}
+	return false;
+}
+
 void guest_start(u32 magic, u32 info)
 {
 	struct cpuid_regs hv = cpuid(0x40000000, 0);
@@ -429,6 +451,8 @@ void guest_start(u32 magic, u32 info)
 	multiboot_info = info;
 	under_plinth = hv.ebx == HV_PLINTH;
 	bare_qemu = hv.ebx == HV_QEMU;
+	on_bochs = cmdline_has("emulator=bochs");
+	bare_bochs = on_bochs && !under_plinth;
 	load_idt();
 	/* Nobody uses SYSCALL yet. */
 	lax_processor = try_wrmsr(MSR_LSTAR, NOT_CANONICAL) == -1;

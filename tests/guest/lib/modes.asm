@@ -160,6 +160,7 @@ bits 16
 protected16:
 	mov	ax, 0x28
 	mov	ss, ax
+	mov	gs, ax				; real mode keeps the limit, which is none in 64-bit mode's null segment
 	mov	sp, BLOB
 	mov	eax, 0x11112222
 	mov	ax, 0x3333
