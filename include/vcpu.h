@@ -280,7 +280,6 @@ struct vcpu {
 	struct exit_trace trace[EXIT_TRACE];
 	u32 trace_next;
 	u32 refused_cr; /* failed entries in a row: exit.c */
-	u64 exit_count[NR_EXIT_KINDS];
 	struct insn_cache insns;
 };
 _Static_assert(offsetof(struct vcpu, gpr) == 0, "entry stubs save here");

@@ -109,17 +109,14 @@ static NOINLINE void exit_io(struct vcpu *v)
 	vcpu_skip_insn(v, v->exit.insn_len);
 }
 
-static NOINLINE void exit_npf(struct vcpu *v)
+/* What is not an access to the LAPIC page. */
+static NOINLINE void npf_elsewhere(struct vcpu *v)
 {
 	const struct exit_npf *npf = &v->exit.npf;
 	unsigned int prot = npf->write ? GP_WRITE : GP_READ;
 	char why[96];
 	u64 len;
 
-	if (likely(lapic_claims(&v->lapic, npf->gpa) && !npf->fetch && !v->pending.type)) {
-		emulate(v, npf->insn, npf->insn_bytes);
-		return;
-	}
 	if (npf->fetch)
 		prot = GP_EXEC;
 	if (unlikely(gpmap_ptr(&v->vm->gpmap, npf->gpa, prot, &len))) {
@@ -142,6 +139,16 @@ static NOINLINE void exit_npf(struct vcpu *v)
 		return;
 	}
 	emulate(v, npf->insn, npf->insn_bytes);
+}
+
+static NOINLINE void exit_npf(struct vcpu *v)
+{
+	const struct exit_npf *npf = &v->exit.npf;
+
+	if (likely(lapic_claims(&v->lapic, npf->gpa) && !npf->fetch && !v->pending.type))
+		emulate(v, npf->insn, npf->insn_bytes);
+	else
+		npf_elsewhere(v);
 }
 
 static NOINLINE void exit_xsetbv(struct vcpu *v)

@@ -288,7 +288,6 @@ static void enter(struct vcpu *v)
 	t->info = v->exit.info[0];
 	t->raw = v->exit.raw;
 	t->kind = v->exit.kind;
-	v->exit_count[v->exit.kind]++;
 	if (unlikely(cut_short.type))
 		v->pending = cut_short;
 	vcpu_handle_exit(v);
