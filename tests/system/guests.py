@@ -20,7 +20,7 @@ ENDS = (0, 1, "power-off", "shutdown port", "ended", "plan done, still running")
 END_WITH_FAILURES = 3
 
 # What differs from the defaults, by guest: options (Plinth's), cmdline (the guest's), memory, timeout (a factor), silence (seconds), only (places).
-PARTICULARS = {"pit": {"icount": True}, "bad_fuzz": {"timeout": 4, "silence": 180}}
+PARTICULARS = {"bad_fuzz": {"timeout": 4, "silence": 180}}
 # Random accesses: not a comparison with bare hardware, which they would wreck.
 FUZZ = "bad_fuzz"
 FUZZ_PLACES = ("qemu", "bochs-ryzen")
@@ -44,9 +44,6 @@ def run_qemu(log, guest, elf, bare):
     else:
         how = {"kernel": plinth.PLINTH, "modules": [(elf, cmdline)],
                "append": f"{plinth.DEBUG_EXIT} {particular(guest, 'options', '')}".strip()}
-    if particular(guest, "icount", False):
-        # Time is the number of instructions: what is measured does not depend on what else the machine does.
-        how["extra"] = ("-icount", "shift=0")
     with plinth.Qemu(log, memory=memory, **how) as machine:
         return plinth.run_tap(machine, QEMU_TIMEOUT * particular(guest, "timeout", 1), particular(guest, "silence", plinth.SILENCE))
 
