@@ -2,7 +2,8 @@
 """What Plinth's scripts and tests know about the emulators: their command lines and how they end.
 
 Run as a program it boots one image and gives the terminal to the guest; scripts/run does that:
-    emulators.py qemu|kvm|bochs IMAGE MEGABYTES BUILD
+    emulators.py qemu|kvm|bochs IMAGE MEGABYTES BUILD [CPU]
+    emulators.py models EMULATOR		the processors that it can be
 """
 import os
 import pty
@@ -18,6 +19,8 @@ import tty
 # QEMU's software emulation has AMD-V with nested paging in this model; check=off silences its list of the
 # features it cannot emulate.
 QEMU_CPU = "EPYC,check=off"
+# The AMD-V of a current processor.
+BOCHS_CPU = "ryzen"
 OVMF = ("/usr/share/ovmf/OVMF.fd", "/usr/share/qemu/OVMF.fd")
 DEBUG_EXIT_PORT = 0xF4
 
@@ -41,11 +44,21 @@ def bochs_program():
     return None
 
 
-def qemu(memory=512, cpu=QEMU_CPU, machine="pc", cdrom=None, kernel=None, append="", modules=(),
+def models(emulator):
+    """The names of the processors that an emulator can be."""
+    if emulator == "bochs":
+        # It lists them on the standard output, and its own doings on both; they hold blanks.
+        done = subprocess.run([bochs_program(), "--help", "cpu"], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        return re.findall(r"^\w+$", done.stdout + done.stderr, re.MULTILINE)
+    done = subprocess.run(["qemu-system-x86_64", "-cpu", "help"], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    return re.findall(r"^x86 (\S+)", done.stdout, re.MULTILINE)
+
+
+def qemu(memory=512, cpu=None, machine="pc", cdrom=None, kernel=None, append="", modules=(),
          firmware=None, kvm=False, serial=("-serial", "stdio"), debug_exit=False, extra=()):
     """The argument list of a headless QEMU. `modules`: (file, command line) pairs for -kernel."""
     args = ["qemu-system-x86_64", "-nodefaults", "-display", "none", "-vga", "std",
-            "-machine", machine, "-cpu", "host" if kvm else cpu, "-m", str(memory), *serial]
+            "-machine", machine, "-cpu", cpu or ("host" if kvm else QEMU_CPU), "-m", str(memory), *serial]
     # -machine accel= would not know a fallback; the choice is scripts/run's.
     args += ["-accel", "kvm" if kvm else "tcg"]
     if cdrom:
@@ -62,7 +75,7 @@ def qemu(memory=512, cpu=QEMU_CPU, machine="pc", cdrom=None, kernel=None, append
     return args + list(extra)
 
 
-def bochs_configuration(image, log, com1, model="ryzen", memory=512, interactive=False):
+def bochs_configuration(image, log, com1, model=BOCHS_CPU, memory=512, interactive=False):
     """The text of a bochsrc. `com1`: what follows `com1: enabled=1,`."""
     ips, sync = (BOCHS_IPS_INTERACTIVE, "slowdown") if interactive else (BOCHS_IPS_TEST, "none")
     time0 = "utc" if interactive else BOCHS_TIME0
@@ -220,27 +233,27 @@ class Relay:
         return self.process.wait()
 
 
-def foreground_qemu(image, memory, kvm):
+def foreground_qemu(image, memory, kvm, cpu):
     """QEMU with our terminal; Ctrl-C goes to the guest."""
     if os.isatty(0):
         chardev = ("-chardev", "stdio,id=com1,mux=on,signal=off", "-serial", "chardev:com1", "-mon", "chardev=com1")
-        return subprocess.Popen(qemu(memory, cdrom=image, kvm=kvm, serial=chardev)).wait()
+        return subprocess.Popen(qemu(memory, cpu, cdrom=image, kvm=kvm, serial=chardev)).wait()
     chardev = ("-chardev", "stdio,id=com1,signal=off", "-serial", "chardev:com1")
-    process = subprocess.Popen(qemu(memory, cdrom=image, kvm=kvm, serial=chardev), stdin=subprocess.PIPE,
+    process = subprocess.Popen(qemu(memory, cpu, cdrom=image, kvm=kvm, serial=chardev), stdin=subprocess.PIPE,
                                stdout=subprocess.PIPE, start_new_session=True)
     return guarded(process, process.stdout.fileno(), process.stdin.fileno())
 
 
-def foreground_bochs(image, memory, build):
+def foreground_bochs(image, memory, build, cpu):
     """Bochs with its serial port on a pseudo terminal. 0 when the machine was powered off."""
     directory = os.path.join(build, "run")
     os.makedirs(directory, exist_ok=True)
     configuration, log = (os.path.join(directory, name) for name in ("bochsrc", "bochs.log"))
     master, slave = pty.openpty()
     tty.setraw(slave)
-    model = os.environ.get("BOCHS_MODEL", "ryzen")
     with open(configuration, "w") as file:
-        file.write(bochs_configuration(image, log, f"mode=term, dev={os.ttyname(slave)}", model, memory, True))
+        file.write(bochs_configuration(image, log, f"mode=term, dev={os.ttyname(slave)}", cpu or BOCHS_CPU, memory,
+                                         interactive=True))
     with open(os.path.join(directory, "bochs.out"), "w") as out:
         process = subprocess.Popen(bochs_command(configuration, os.path.join(directory, "bochs.commands")),
                                    stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=bochs_environment(),
@@ -273,11 +286,15 @@ def guarded(process, source, sink):
 
 
 def main():
+    if sys.argv[1] == "models":
+        print("\n".join(models(sys.argv[2])))
+        return
     emulator, image, memory, build = sys.argv[1:5]
+    cpu = sys.argv[5] if len(sys.argv) > 5 else ""
     if emulator == "bochs":
-        status = foreground_bochs(image, int(memory), build)
+        status = foreground_bochs(image, int(memory), build, cpu)
     else:
-        status = foreground_qemu(image, int(memory), emulator == "kvm")
+        status = foreground_qemu(image, int(memory), emulator == "kvm", cpu)
     sys.exit(status if status >= 0 else 128 - status)
 
 
