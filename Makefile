@@ -183,6 +183,9 @@ run:
 test:
 	@scripts/test
 
+test-long:
+	@scripts/test --long
+
 lint:
 	@scripts/test lint
 
@@ -216,6 +219,7 @@ help:
 	@echo '                MEM= megabytes   EMU=auto|qemu|kvm|bochs   CPU= its processor'
 	@echo '                GUEST=linux|demo|bare   SETUP=no'
 	@echo 'make test     every test; ends with the count (scripts/test --help: parts of it)'
+	@echo 'make test-long  the long tests, which are in no other run (minutes each)'
 	@echo 'make unit     the unit tests alone; T=test_NAME for one'
 	@echo 'make fuzz     fuzzes devices, emulator and parsers (FUZZ_TIME=60 seconds each; T=fuzz_NAME for one)'
 	@echo 'make guests   the guest test programs, below build/tests'
@@ -226,4 +230,4 @@ help:
 	@echo 'make clean    removes build/ (the fetched kernel with it)'
 	@echo 'make V=1      shows the commands'
 
-.PHONY: all unit unit-build fuzz fuzz-build guests run test lint tidy bench doctor iso clean help
+.PHONY: all unit unit-build fuzz fuzz-build guests run test test-long lint tidy bench doctor iso clean help

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Runs all of Plinth's tests and counts them; scripts/test starts it.
 
-    runner.py [-l] [SUITE | PATTERN]...		suites: unit lint fuzz guest system; a pattern picks tests by name
+    runner.py [-l] [--long] [SUITE | PATTERN]...	suites: unit lint fuzz guest system; a pattern picks tests by name;
+						--long takes the tests of long_*.py, and no others
 """
 import concurrent.futures
 import importlib
@@ -19,6 +20,7 @@ import guests  # noqa: E402
 import lint  # noqa: E402
 
 SUITES = ("lint", "unit", "fuzz", "guest", "system")
+LONG = "long"  # a suite of its own, run only when it is asked for
 # Emulators at once: as many as this, or the machine's processors if these are fewer.
 JOBS = int(os.environ.get("JOBS", min(2, os.cpu_count() or 1)))
 UNIT_TIMEOUT = 120
@@ -131,17 +133,26 @@ def fuzz_tests():
     return [("fuzz/" + name, fuzz_test) for name in fuzz_names()]
 
 
-def system_tests():
+def functions(prefix, suite):
+    """The functions test_NAME of the modules PREFIX*.py."""
     here = os.path.dirname(os.path.abspath(__file__))
     found = []
     for file in sorted(os.listdir(here)):
-        if file.startswith("test_") and file.endswith(".py"):
+        if file.startswith(prefix) and file.endswith(".py"):
             module = importlib.import_module(file[:-3])
             for name, function in vars(module).items():
                 if name.startswith("test_"):
-                    found.append((f"system/{file[5:-3]}/{name[5:]}", function))
+                    found.append((f"{suite}/{file[len(prefix):-3]}/{name[5:]}", function))
     # The long ones first, so that none is left to run alone at the end.
     return sorted(found, key=lambda test: -getattr(test[1], "seconds", 10))
+
+
+def system_tests():
+    return functions("test_", "system")
+
+
+def long_tests():
+    return functions("long_", LONG)
 
 
 def run_one(name, function, results):
@@ -162,17 +173,21 @@ def run_one(name, function, results):
 def main():
     arguments = sys.argv[1:]
     listing = "-l" in arguments
-    wanted = [argument for argument in arguments if argument != "-l"]
+    wanted = [argument for argument in arguments if argument not in ("-l", "--long")]
     # A pattern that begins with no suite's name may be in any.
     named = {w.split("/")[0] for w in wanted}
-    suites = [suite for suite in SUITES if suite in named] if wanted and named <= set(SUITES) else SUITES
+    if "--long" in arguments or LONG in named:
+        suites = (LONG,)
+    else:
+        suites = [suite for suite in SUITES if suite in named] if wanted and named <= set(SUITES) else SUITES
     os.makedirs(plinth.LOGS, exist_ok=True)
 
     results = Results()
     results.times = []
     started = time.monotonic()
-    build = {"unit": unit_build, "fuzz": fuzz_build, "guest": guests.build}
-    collect = {"unit": unit_tests, "fuzz": fuzz_tests, "lint": lint.tests, "guest": guests.tests, "system": system_tests}
+    build = {"unit": unit_build, "fuzz": fuzz_build, "guest": guests.build, LONG: guests.build}
+    collect = {"unit": unit_tests, "fuzz": fuzz_tests, "lint": lint.tests, "guest": guests.tests, "system": system_tests,
+               LONG: long_tests}
     found = False
     with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
         for suite in suites:
