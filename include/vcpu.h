@@ -86,8 +86,17 @@ enum vcpu_reg {
 	REG_SYSENTER = BIT(14),
 	REG_PAT = BIT(15),
 	REG_SHADOW = BIT(16), /* interrupt shadow */
-	REG_ALL = BIT(17) - 1,
+	/* Parts of REG_CS, for readers only: each is a VMREAD, and the group is eight. */
+	REG_CODE = BIT(17), /* attributes of CS: the mode */
+	REG_CPL = BIT(18),  /* attributes of SS: the privilege level */
+	REG_ALL = BIT(19) - 1,
 };
+
+/* The groups that come with these. */
+static inline u32 vcpu_reg_parts(u32 regs)
+{
+	return regs & REG_CS ? regs | REG_CODE | REG_CPL : regs;
+}
 
 /* An event on its way into the guest: SDM vol. 3 25.8.3, APM vol. 2 15.20. */
 enum event_type {
@@ -296,7 +305,7 @@ static inline void vcpu_need(struct vcpu *v, u32 regs)
 
 static inline void vcpu_dirty(struct vcpu *v, u32 regs)
 {
-	v->reg_avail |= regs;
+	v->reg_avail |= vcpu_reg_parts(regs);
 	v->reg_dirty |= regs;
 }
 
@@ -357,15 +366,18 @@ static inline void vcpu_set_seg(struct vcpu *v, unsigned int seg, const struct s
 
 static inline unsigned int vcpu_cpl(struct vcpu *v)
 {
-	return SEG_DPL(vcpu_seg(v, SEG_SS)->attr);
+	vcpu_need(v, REG_CPL);
+	return SEG_DPL(v->seg[SEG_SS].attr);
 }
 
 /* 8 in 64-bit mode, else the code segment's default size: 4 or 2 bytes. */
 static inline unsigned int vcpu_code_size(struct vcpu *v)
 {
-	u16 attr = vcpu_seg(v, SEG_CS)->attr;
+	u16 attr;
 
-	if ((vcpu_efer(v) & EFER_LMA) && (attr & SEG_L))
+	vcpu_need(v, REG_CODE | REG_EFER);
+	attr = v->seg[SEG_CS].attr;
+	if ((v->efer & EFER_LMA) && (attr & SEG_L))
 		return 8;
 	return attr & SEG_DB ? 4 : 2;
 }

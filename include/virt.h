@@ -44,7 +44,7 @@ struct virt_ops {
 	void (*vcpu_reset)(struct vcpu *v);
 
 	/*
-	 * Enters the guest with v's dirty registers, leaves it, fills v->exit and the event whose delivery was cut
+	 * Enters the guest with v's dirty registers, leaves it, fills v->exit, RIP, RFLAGS and the event whose delivery was cut
 	 * short (into *cut_short; type EVENT_NONE if none). Interrupts are off before and after; an NMI or interrupt that ended the run is
 	 * taken by the host at its usual place afterwards.
 	 */

@@ -6,11 +6,16 @@
 #include "svm.h"
 
 /* The save area packs descriptor bits 7:0 and 15:12 of SEG_* into 12 bits. */
+static u16 attr_from_vmcb(const struct vmcb_seg *s)
+{
+	return (u16)((s->attrib & 0xffU) | (s->attrib & 0xf00U) << 4);
+}
+
 static struct segment seg_from_vmcb(const struct vmcb_seg *s)
 {
 	return (struct segment){
 		.selector = s->selector,
-		.attr = (u16)((s->attrib & 0xffU) | (s->attrib & 0xf00U) << 4),
+		.attr = attr_from_vmcb(s),
 		.limit = s->limit,
 		.base = s->base,
 	};
@@ -43,10 +48,13 @@ void svm_load(struct vcpu *v, u32 regs)
 	if (regs & REG_CS) {
 		v->seg[SEG_CS] = seg_from_vmcb(&c->cs);
 		v->seg[SEG_SS] = seg_from_vmcb(&c->ss);
-		/* CPL has a field of its own; SS.DPL need not follow it (15.5.1). */
-		v->seg[SEG_SS].attr = (u16)((v->seg[SEG_SS].attr & ~(3U << SEG_DPL_SHIFT)) |
-					    (c->cpl & 3U) << SEG_DPL_SHIFT);
 	}
+	if (regs & REG_CODE)
+		v->seg[SEG_CS].attr = attr_from_vmcb(&c->cs);
+	/* CPL has a field of its own; SS.DPL need not follow it (15.5.1). */
+	if (regs & REG_CPL)
+		v->seg[SEG_SS].attr = (u16)((attr_from_vmcb(&c->ss) & ~(3U << SEG_DPL_SHIFT)) |
+					    (c->cpl & 3U) << SEG_DPL_SHIFT);
 	if (regs & REG_CR0)
 		v->cr0 = c->cr0;
 	if (regs & REG_CR3)
@@ -59,7 +67,8 @@ void svm_load(struct vcpu *v, u32 regs)
 		v->gpr[GPR_RSP] = c->rsp;
 	v->reg_avail |= regs;
 	/* What follows is asked for by few exits. */
-	regs &= ~(u32)(REG_CS | REG_CR0 | REG_CR3 | REG_CR4 | REG_EFER | REG_RSP);
+	regs &= ~(u32)(REG_CS | REG_CODE | REG_CPL | REG_CR0 | REG_CR3 | REG_CR4 | REG_EFER |
+		       REG_RSP);
 	if (likely(!regs))
 		return;
 	if (regs & REG_CR2)

@@ -10,9 +10,6 @@
 	(BIT(VEC_DF) | BIT(VEC_TS) | BIT(VEC_NP) | BIT(VEC_SS) | BIT(VEC_GP) | BIT(VEC_PF) | \
 	 BIT(VEC_AC))
 
-#define VAPIC_TPR     0x80U /* offset of the TPR in the virtual-APIC page */
-#define TPR_CR8_SHIFT 4
-
 bool vmx_can_take_interrupt(struct vcpu *v)
 {
 	vcpu_need(v, REG_RFLAGS | REG_SHADOW);
@@ -124,21 +121,13 @@ void vmx_set_cr8(struct vcpu *v, u8 cr8)
 
 void vmx_sync_cr8(struct vcpu *v)
 {
-	u8 cr8 = v->vmx->vapic[VAPIC_TPR] >> TPR_CR8_SHIFT;
-
-	if (likely(cr8 == v->vmx->cr8))
-		return;
-	v->vmx->cr8 = cr8;
-	lapic_set_cr8(&v->lapic, cr8);
+	v->vmx->cr8 = vmx_guest_cr8(v->vmx);
+	lapic_set_cr8(&v->lapic, v->vmx->cr8);
 	update_threshold(v, v->windows & WINDOW_TPR);
 }
 
-void vmx_cut_short(struct event *e)
+void vmx_cut_short(struct event *e, u32 info)
 {
-	u32 info = vmcs_read32(VMCS_IDT_VECTORING_INFO);
-
-	if (likely(!(info & INTINFO_VALID)))
-		return;
 	*e = (struct event){ .type = EVENT_EXCEPTION, .vector = (u8)info };
 	switch (info >> INTINFO_TYPE_SHIFT & INTINFO_TYPE_MASK) {
 	case INTINFO_EXTERNAL:

@@ -58,6 +58,9 @@ static const struct {
 	[REASON_VMFUNC] = { EXIT_UNDEFINED, PLAIN },
 };
 
+/* Kept out of vmx_decode_exit(), whose common cases then need no stack frame. */
+#define NOINLINE __attribute__((noinline))
+
 static void decode_io(struct vm_exit *e, u64 q)
 {
 	e->io = (struct exit_io){
@@ -142,38 +145,19 @@ static void decode_exception(struct vcpu *v)
 		vmx_block_nmi(v);
 }
 
-void vmx_decode_exit(struct vcpu *v, struct event *cut_short)
+/* Exits that may come in the middle of an event's delivery, and those that need more than the qualification. */
+static NOINLINE void decode_rest(struct vcpu *v, u32 reason, struct event *cut_short)
 {
 	struct vm_exit *e = &v->exit;
-	u32 reason = vmcs_read32(VMCS_EXIT_REASON);
-	u64 q = 0;
-	u8 how;
+	u64 q = e->info[0];
 
-	e->raw = reason;
-	e->info[0] = e->info[1] = 0;
-	e->insn_len = 0;
-	if (unlikely(reason & EXIT_REASON_ENTRY_FAILURE)) {
-		e->kind = EXIT_ENTRY_FAILURE;
-		e->info[0] = vmcs_read(VMCS_EXIT_QUALIFICATION);
-		return;
+	if (reasons[reason].how & DELIVERY) {
+		u32 info = vmcs_read32(VMCS_IDT_VECTORING_INFO);
+
+		if (unlikely(info & INTINFO_VALID))
+			vmx_cut_short(cut_short, info);
 	}
-	reason &= EXIT_REASON_BASIC;
-	if (unlikely(reason >= NR_REASONS)) {
-		e->kind = EXIT_UNKNOWN;
-		return;
-	}
-	e->kind = reasons[reason].kind;
-	how = reasons[reason].how;
-	if (how & INSN)
-		e->insn_len = (u8)vmcs_read32(VMCS_EXIT_INSN_LENGTH);
-	if (how & QUALIFIED)
-		e->info[0] = q = vmcs_read(VMCS_EXIT_QUALIFICATION);
-	if (how & DELIVERY)
-		vmx_cut_short(cut_short);
 	switch (reason) {
-	case REASON_IO:
-		decode_io(e, q);
-		break;
 	case REASON_EPT_VIOLATION:
 		decode_ept_violation(v, q, cut_short);
 		break;
@@ -200,4 +184,37 @@ void vmx_decode_exit(struct vcpu *v, struct event *cut_short)
 	default:
 		break;
 	}
+}
+
+void vmx_decode_exit(struct vcpu *v, struct event *cut_short)
+{
+	struct vm_exit *e = &v->exit;
+	u32 reason = vmcs_read32(VMCS_EXIT_REASON);
+	u8 how;
+
+	e->raw = reason;
+	e->info[0] = e->info[1] = 0;
+	e->insn_len = 0;
+	if (unlikely(reason & EXIT_REASON_ENTRY_FAILURE)) {
+		e->kind = EXIT_ENTRY_FAILURE;
+		e->info[0] = vmcs_read(VMCS_EXIT_QUALIFICATION);
+		return;
+	}
+	reason &= EXIT_REASON_BASIC;
+	if (unlikely(reason >= NR_REASONS)) {
+		e->kind = EXIT_UNKNOWN;
+		return;
+	}
+	e->kind = reasons[reason].kind;
+	how = reasons[reason].how;
+	if (how & INSN)
+		e->insn_len = (u8)vmcs_read32(VMCS_EXIT_INSN_LENGTH);
+	if (!(how & (QUALIFIED | DELIVERY)))
+		return;
+	if (how & QUALIFIED)
+		e->info[0] = vmcs_read(VMCS_EXIT_QUALIFICATION);
+	if (reason == REASON_IO)
+		decode_io(e, e->info[0]);
+	else
+		decode_rest(v, reason, cut_short);
 }

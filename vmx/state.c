@@ -33,14 +33,19 @@ u64 vmx_cr4_guest_owned(void)
 
 /* --- segments ------------------------------------------------------------------------------------ */
 
-static struct segment load_segment(unsigned int i)
+/* Of an unusable SS the DPL counts: it is the CPL (28.3.2). */
+static u16 load_attr(unsigned int i)
 {
 	u32 rights = vmcs_read32(VMCS_SEG(RIGHTS, i));
 
-	/* Of an unusable SS the DPL counts: it is the CPL (28.3.2). */
+	return (u16)(rights & RIGHTS_UNUSABLE ? rights & ~SEG_P : rights);
+}
+
+static struct segment load_segment(unsigned int i)
+{
 	return (struct segment){
 		.selector = (u16)vmcs_read(VMCS_SEG(SELECTOR, i)),
-		.attr = (u16)(rights & RIGHTS_UNUSABLE ? rights & ~SEG_P : rights),
+		.attr = load_attr(i),
 		.limit = vmcs_read32(VMCS_SEG(LIMIT, i)),
 		.base = vmcs_read(VMCS_GUEST_ES_BASE + 2U * i),
 	};
@@ -94,8 +99,6 @@ static void load_control(struct vcpu *v, u32 regs)
 	if (regs & REG_CR0)
 		v->cr0 = (vmcs_read(VMCS_GUEST_CR0) & CR0_GUEST_OWNED) |
 			 (s->cr0_shadow & ~CR0_GUEST_OWNED);
-	if (regs & REG_CR3)
-		v->cr3 = vmcs_read(VMCS_GUEST_CR3);
 	if (regs & REG_CR4) {
 		u64 owned = vmx_cr4_guest_owned();
 
@@ -185,7 +188,8 @@ static void load_shadow(struct vcpu *v)
 
 /*
  * The end of a shadow also ends what it held back: the single-step trap of the MOV SS or STI before
- * it. A shadow with TF needs that trap pending (27.3.1.5).
+ * it, in favour of the emulated instruction's own. A shadow with TF needs that trap pending
+ * (27.3.1.5). Breakpoints that a MOV SS met stay pending: the entry delivers them (27.7.3).
  */
 static void store_shadow(struct vcpu *v)
 {
@@ -197,8 +201,8 @@ static void store_shadow(struct vcpu *v)
 		value |= rflags & RFLAGS_IF ? INTR_STI : INTR_MOV_SS;
 	s->interruptibility = value;
 	vmcs_write(VMCS_GUEST_INTERRUPTIBILITY, value);
-	vmcs_write(VMCS_GUEST_PENDING_DEBUG,
-		   v->shadow && (rflags & RFLAGS_TF) ? PENDING_DEBUG_BS : 0);
+	if (unlikely(rflags & RFLAGS_TF))
+		vmcs_write(VMCS_GUEST_PENDING_DEBUG, v->shadow ? PENDING_DEBUG_BS : 0);
 }
 
 /* --- the groups ---------------------------------------------------------------------------------- */
@@ -219,17 +223,14 @@ static void load_msrs(struct vcpu *v, u32 regs)
 	}
 }
 
-void vmx_load(struct vcpu *v, u32 regs)
+/* Kept out of vmx_load() and vmx_store(), whose common cases then need no stack frame. */
+#define NOINLINE __attribute__((noinline))
+
+static NOINLINE void load_rare(struct vcpu *v, u32 regs)
 {
-	if (regs & REG_RIP)
-		v->rip = vmcs_read(VMCS_GUEST_RIP);
-	if (regs & REG_RSP)
-		v->gpr[GPR_RSP] = vmcs_read(VMCS_GUEST_RSP);
-	if (regs & REG_RFLAGS)
-		v->rflags = vmcs_read(VMCS_GUEST_RFLAGS);
 	if (regs & REG_SHADOW)
 		load_shadow(v);
-	if (regs & (REG_CR0 | REG_CR3 | REG_CR4))
+	if (regs & (REG_CR0 | REG_CR4))
 		load_control(v, regs);
 	if (regs & REG_CR2)
 		v->cr2 = read_cr2();
@@ -253,7 +254,23 @@ void vmx_load(struct vcpu *v, u32 regs)
 	}
 	if (regs & (REG_SYSCALL | REG_SYSENTER))
 		load_msrs(v, regs);
+}
+
+/* RIP, RFLAGS, EFER and PAT are there after each exit. */
+void vmx_load(struct vcpu *v, u32 regs)
+{
 	v->reg_avail |= regs;
+	if (regs & REG_CR3)
+		v->cr3 = vmcs_read(VMCS_GUEST_CR3);
+	if (regs & REG_RSP)
+		v->gpr[GPR_RSP] = vmcs_read(VMCS_GUEST_RSP);
+	if (regs & REG_CODE)
+		v->seg[SEG_CS].attr = load_attr(SEG_CS);
+	if (regs & REG_CPL)
+		v->seg[SEG_SS].attr = load_attr(SEG_SS);
+	regs &= ~(u32)(REG_CR3 | REG_RSP | REG_CODE | REG_CPL);
+	if (unlikely(regs))
+		load_rare(v, regs);
 }
 
 /* The core has checked what it stores: a value that the processor refuses stays out. */
@@ -275,7 +292,7 @@ static void store_msrs(struct vcpu *v, u32 regs)
 		vmcs_write(VMCS_GUEST_PAT, v->pat);
 }
 
-static void store_rare(struct vcpu *v, u32 regs)
+static NOINLINE void store_rare(struct vcpu *v, u32 regs)
 {
 	if (regs & (REG_CR0 | REG_CR3 | REG_CR4 | REG_EFER))
 		store_control(v, regs);
@@ -303,6 +320,7 @@ static void store_rare(struct vcpu *v, u32 regs)
 	}
 	if (regs & (REG_SYSCALL | REG_SYSENTER | REG_PAT))
 		store_msrs(v, regs);
+	v->reg_dirty = 0;
 }
 
 void vmx_store(struct vcpu *v)
@@ -318,7 +336,8 @@ void vmx_store(struct vcpu *v)
 	regs &= ~(u32)(REG_RIP | REG_RSP | REG_RFLAGS);
 	if (unlikely(regs))
 		store_rare(v, regs);
-	v->reg_dirty = 0;
+	else
+		v->reg_dirty = 0;
 }
 
 /* --- the host -------------------------------------------------------------------------------------- */

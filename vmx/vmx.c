@@ -344,7 +344,7 @@ static void take_nmi(struct vmx_vcpu *s)
 	__asm__ volatile("int %0" : : "i"(VEC_NMI) : "cc", "memory");
 }
 
-static void refused(struct vcpu *v, enum vmx_entry how)
+static __attribute__((noinline)) void refused(struct vcpu *v, enum vmx_entry how)
 {
 	u32 error = how == VMX_FAIL_VALID ? vmcs_read32(VMCS_INSTRUCTION_ERROR) : 0;
 
@@ -367,14 +367,16 @@ static void vmx_run(struct vcpu *v, struct event *cut_short)
 #endif
 	how = vmx_enter(v, s->launched, &s->host_rsp);
 	v->rip = vmcs_read(VMCS_GUEST_RIP);
-	v->reg_avail = REG_RIP | REG_EFER | REG_PAT;
+	v->rflags = vmcs_read(VMCS_GUEST_RFLAGS);
+	v->reg_avail = REG_RIP | REG_RFLAGS | REG_EFER | REG_PAT;
 	v->shadow_over = false;
 	s->injecting = false;
 	if (unlikely(how != VMX_ENTERED)) {
 		refused(v, how);
 		return;
 	}
-	vmx_sync_cr8(v);
+	if (unlikely(vmx_guest_cr8(s) != s->cr8))
+		vmx_sync_cr8(v);
 	vmx_decode_exit(v, cut_short);
 	/* A failed entry leaves the launch state as it was (27.8). */
 	if (likely(v->exit.kind != EXIT_ENTRY_FAILURE))

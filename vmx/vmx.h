@@ -39,6 +39,9 @@ struct vmx_vcpu {
 
 #define IO_BITMAP_PAGES 2
 
+#define VAPIC_TPR     0x80U /* offset of the TPR in the virtual-APIC page */
+#define TPR_CR8_SHIFT 4
+
 /*
  * The guest's bits of CR0 and CR4 that it changes without an exit; all others are the host's, and
  * the guest reads them from the shadow (25.6.6).
@@ -112,10 +115,15 @@ bool vmx_can_take_nmi(struct vcpu *v);
 void vmx_inject(struct vcpu *v, const struct event *e);
 void vmx_set_windows(struct vcpu *v, unsigned int windows);
 void vmx_set_cr8(struct vcpu *v, u8 cr8);
+static inline u8 vmx_guest_cr8(const struct vmx_vcpu *s)
+{
+	return s->vapic[VAPIC_TPR] >> TPR_CR8_SHIFT;
+}
+
 /* The guest wrote CR8: passes it to the LAPIC. */
 void vmx_sync_cr8(struct vcpu *v);
-/* Reads IDT-vectoring information. */
-void vmx_cut_short(struct event *e);
+/* The event that IDT-vectoring information tells of. */
+void vmx_cut_short(struct event *e, u32 info);
 /* An IRET that had ended NMI blocking faulted: NMIs are blocked as before it. */
 void vmx_block_nmi(struct vcpu *v);
 

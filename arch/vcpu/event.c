@@ -111,7 +111,10 @@ static unsigned int insn_length(struct vcpu *v)
 	return emulate_fetch_decode(v, NULL, 0, &in) ? 0 : in.len;
 }
 
-static void skip_flags(struct vcpu *v)
+/* The rare ends of an instruction are kept out of vcpu_skip_insn(), which then needs no stack frame. */
+#define NOINLINE __attribute__((noinline))
+
+static NOINLINE bool skip_flags(struct vcpu *v)
 {
 	u64 rflags = v->rflags;
 
@@ -121,23 +124,20 @@ static void skip_flags(struct vcpu *v)
 		vcpu_set_dr6(v, vcpu_dr6(v) | DR6_BS);
 		vcpu_inject_exception(v, VEC_DB, false, 0);
 	}
+	return true;
 }
 
-bool vcpu_skip_insn(struct vcpu *v, unsigned int insn_len)
+static NOINLINE bool skip_unknown(struct vcpu *v)
 {
-	u64 rip;
+	unsigned int len = insn_length(v);
 
-	if (unlikely(!insn_len)) {
-		insn_len = insn_length(v);
-		if (!insn_len)
-			return false;
-	}
-	rip = vcpu_rip(v) + insn_len;
-	/* Without carry into bit 32 the width of the code segment does not matter. */
-	if (unlikely((rip ^ v->rip) >> 32) && vcpu_code_size(v) != 8)
-		rip &= UINT32_MAX;
+	return len && vcpu_skip_insn(v, len);
+}
+
+/* RIP, RFLAGS: include/virt.h, run(). */
+static inline bool arrive(struct vcpu *v, u64 rip)
+{
 	vcpu_set_rip(v, rip);
-	vcpu_need(v, REG_RFLAGS);
 	if (unlikely(!(v->reg_avail & REG_SHADOW))) {
 		v->shadow_over = true;
 	} else if (unlikely(v->shadow)) {
@@ -148,8 +148,25 @@ bool vcpu_skip_insn(struct vcpu *v, unsigned int insn_len)
 			vcpu_request(v, VCPU_REQ_EVENT);
 	}
 	if (unlikely(v->rflags & (RFLAGS_TF | RFLAGS_RF)))
-		skip_flags(v);
+		return skip_flags(v);
 	return true;
+}
+
+static NOINLINE bool skip_carry(struct vcpu *v, u64 rip)
+{
+	return arrive(v, vcpu_code_size(v) == 8 ? rip : (u32)rip);
+}
+
+bool vcpu_skip_insn(struct vcpu *v, unsigned int insn_len)
+{
+	u64 rip = v->rip + insn_len;
+
+	if (unlikely(!insn_len))
+		return skip_unknown(v);
+	/* Without carry into bit 32 the width of the code segment does not matter. */
+	if (unlikely((rip ^ v->rip) >> 32))
+		return skip_carry(v, rip);
+	return arrive(v, rip);
 }
 
 static void inject_interrupt(struct vcpu *v, int vector)

@@ -57,7 +57,7 @@ static NOINLINE void exit_wrmsr(struct vcpu *v)
 		vcpu_skip_insn(v, v->exit.insn_len);
 }
 
-static void report_bytes(struct vcpu *v, const char *what)
+static NOINLINE void report_bytes(struct vcpu *v, const char *what)
 {
 	char why[160];
 	u8 bytes[INSN_MAX];

@@ -96,20 +96,14 @@ static u64 size_mask(unsigned int size)
 	return ~UINT64_C(0) >> (64 - 8 * size);
 }
 
-u64 guest_phys_read(struct vcpu *v, gpa_t gpa, unsigned int size)
+/* Kept out of their callers, whose common cases then need no stack frame. */
+#define NOINLINE __attribute__((noinline))
+
+static NOINLINE u64 read_pieces(struct vcpu *v, gpa_t gpa, unsigned int size)
 {
 	const struct gp_extent *hint = NULL;
 	u64 value = 0;
 
-	if (lapic_claims(&v->lapic, gpa)) {
-		if (likely(size == LAPIC_ACCESS && IS_ALIGNED(gpa, LAPIC_ACCESS)))
-			return lapic_mmio_read(&v->lapic, (u32)PAGE_OFFSET(gpa), size);
-	} else {
-		const void *p = guest_ram(&v->vm->gpmap, gpa, GP_READ, &hint);
-
-		if (p && (size & (size - 1)) == 0 && PAGE_OFFSET(gpa) + size <= PAGE_SIZE)
-			return load(p, size);
-	}
 	for (unsigned int done = 0, n; done < size; done += n) {
 		const void *p;
 
@@ -121,6 +115,41 @@ u64 guest_phys_read(struct vcpu *v, gpa_t gpa, unsigned int size)
 			 << (8 * done);
 	}
 	return value;
+}
+
+static NOINLINE void write_pieces(struct vcpu *v, gpa_t gpa, unsigned int size, u64 value)
+{
+	const struct gp_extent *hint = NULL;
+
+	for (unsigned int done = 0, n; done < size; done += n) {
+		u64 part = value >> (8 * done);
+		void *p;
+
+		n = piece(v, gpa + done, size - done);
+		p = lapic_claims(&v->lapic, gpa + done)
+			    ? NULL
+			    : guest_ram(&v->vm->gpmap, gpa + done, GP_WRITE, &hint);
+		if (p)
+			store(p, n, part);
+		else
+			device_write(v, gpa + done, n, part & size_mask(n));
+	}
+}
+
+u64 guest_phys_read(struct vcpu *v, gpa_t gpa, unsigned int size)
+{
+	const struct gp_extent *hint = NULL;
+
+	if (lapic_claims(&v->lapic, gpa)) {
+		if (likely(size == LAPIC_ACCESS && IS_ALIGNED(gpa, LAPIC_ACCESS)))
+			return lapic_mmio_read(&v->lapic, (u32)PAGE_OFFSET(gpa), size);
+	} else {
+		const void *p = guest_ram(&v->vm->gpmap, gpa, GP_READ, &hint);
+
+		if (p && (size & (size - 1)) == 0 && PAGE_OFFSET(gpa) + size <= PAGE_SIZE)
+			return load(p, size);
+	}
+	return read_pieces(v, gpa, size);
 }
 
 void guest_phys_write(struct vcpu *v, gpa_t gpa, unsigned int size, u64 value)
@@ -140,19 +169,7 @@ void guest_phys_write(struct vcpu *v, gpa_t gpa, unsigned int size, u64 value)
 			return;
 		}
 	}
-	for (unsigned int done = 0, n; done < size; done += n) {
-		u64 part = value >> (8 * done);
-		void *p;
-
-		n = piece(v, gpa + done, size - done);
-		p = lapic_claims(&v->lapic, gpa + done)
-			    ? NULL
-			    : guest_ram(&v->vm->gpmap, gpa + done, GP_WRITE, &hint);
-		if (p)
-			store(p, n, part);
-		else
-			device_write(v, gpa + done, n, part & size_mask(n));
-	}
+	write_pieces(v, gpa, size, value);
 }
 
 /* len bytes inside one page. */
@@ -251,8 +268,7 @@ int guest_fetch(struct vcpu *v, u8 bytes[INSN_MAX], struct fault *fault)
 	u64 rip;
 	int err;
 
-	vcpu_need(v, REG_RIP | REG_CS | REG_EFER);
-	rip = v->rip;
+	rip = vcpu_rip(v);
 	if (vcpu_cpl(v) == 3)
 		access |= ACCESS_USER;
 	if (vcpu_code_size(v) != 8) {

@@ -21,11 +21,6 @@ static inline struct cached_insn *slot_of(struct vcpu *v)
 	return &v->insns.slot[(hash ^ hash >> 5) & (INSN_CACHE_ENTRIES - 1)];
 }
 
-static inline u32 attributes_of(const struct vcpu *v)
-{
-	return v->seg[SEG_CS].attr | (u32)v->seg[SEG_SS].attr << 16;
-}
-
 static inline bool same_bytes(const struct cached_insn *c)
 {
 	u64 now[2], then[2];
@@ -67,21 +62,22 @@ static const struct insn *fill(struct vcpu *v, struct cached_insn *c)
 	}
 	c->rip = v->rip;
 	c->cr3 = v->cr3;
-	c->cr4 = v->cr4;
-	c->attributes = attributes_of(v);
 	c->efer = v->efer;
 	return &c->insn;
 }
 
+/*
+ * Whether the fetch was allowed, the processor has decided before it exited: privilege and the bits of CR4 and EFER that forbid a
+ * fetch need no look. Of the mode it counts that it is 64-bit mode, with tables of four levels: five are not offered.
+ */
 const struct insn *insn_cache_get(struct vcpu *v)
 {
 	struct cached_insn *c;
 	const u64 *root;
 
-	vcpu_need(v, REG_RIP | REG_CS | REG_CR3 | REG_CR4 | REG_EFER);
+	vcpu_need(v, REG_RIP | REG_CODE | REG_CR3 | REG_EFER);
 	c = slot_of(v);
-	if (unlikely(c->rip != v->rip || c->efer != v->efer || c->cr4 != v->cr4 ||
-		     c->attributes != attributes_of(v)))
+	if (unlikely(c->rip != v->rip || c->efer != v->efer || !(v->seg[SEG_CS].attr & SEG_L)))
 		return fill(v, c);
 	root = c->where[0];
 	if (unlikely(c->cr3 != v->cr3)) {

@@ -17,7 +17,7 @@
 
 void vcpu_load(struct vcpu *v, u32 regs)
 {
-	v->ops->load(v, regs);
+	v->ops->load(v, vcpu_reg_parts(regs));
 }
 
 /* --- what the LAPIC wants of its vCPU ------------------------------------------------------- */

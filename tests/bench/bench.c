@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What one operation costs a guest, in instructions: run under `-icount shift=0`, where a TSC tick is an instruction. One line an
- * operation: "bench: NAME TICKS".
+ * What one operation costs a guest, in instructions: run where a TSC tick is an instruction, in QEMU under `-icount shift=0` or in
+ * Bochs. One line an operation: "bench: NAME TICKS". Then the operation stands BRACKETED times between two `xchg %bx, %bx`, at which
+ * Bochs' debugger can stop to see what is executed between them; to a processor they mean nothing.
  */
 #include "guest.h"
 
 #define ROUNDS		 1000U
 #define WARM_UP		 16U
+#define BRACKETED	 4U
 #define VECTOR		 0x50
 #define X2APIC_EOI	 0x80b
 #define X2APIC_ICR	 0x830
@@ -31,6 +33,8 @@ static void handler(struct regs *r)
 	eoi();
 }
 
+#define BRACKET() __asm__ volatile("xchgw %%bx, %%bx" : : : "memory")
+
 /* Ticks of one round of op, the empty loop taken off. */
 #define MEASURE(name, op)                                                             \
 	do {                                                                          \
@@ -49,6 +53,11 @@ static void handler(struct regs *r)
 		}                                                                     \
 		full = rdtsc() - start;                                               \
 		print("bench: %s %lu\n", name, (full - empty + ROUNDS / 2) / ROUNDS); \
+		for (u32 i = 0; i < BRACKETED; i++) {                                 \
+			BRACKET();                                                    \
+			op;                                                           \
+			BRACKET();                                                    \
+		}                                                                     \
 	} while (0)
 
 static void self_ipi(void)
@@ -117,6 +126,17 @@ static void bench_registers(void)
 	MEASURE("kernel-gs-base-write", wrmsr(MSR_KERNEL_GS_BASE, 0));
 }
 
+/* Each vendor's own instruction; the other's is #UD. */
+static void bench_hypercall(void)
+{
+	u64 rax = 0;
+
+	if (TRY("vmcall", "+a"(rax) :) < 0)
+		MEASURE("hypercall", __asm__ volatile("vmcall" : : : "rax"));
+	else
+		MEASURE("hypercall", __asm__ volatile("vmmcall" : : : "rax"));
+}
+
 void guest_main(void)
 {
 	u64 v;
@@ -141,6 +161,6 @@ void guest_main(void)
 	}
 	bench_registers();
 	if (under_plinth)
-		MEASURE("vmmcall", __asm__ volatile("vmmcall" : : : "rax"));
+		bench_hypercall();
 	print("bench: done 0\n");
 }
