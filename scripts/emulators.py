@@ -75,8 +75,8 @@ def qemu(memory=512, cpu=None, machine="pc", cdrom=None, kernel=None, append="",
     return args + list(extra)
 
 
-def bochs_configuration(image, log, com1, model=BOCHS_CPU, memory=512, interactive=False):
-    """The text of a bochsrc. `com1`: what follows `com1: enabled=1,`."""
+def bochs_configuration(image, log, com1, model=BOCHS_CPU, memory=512, interactive=False, extra=()):
+    """The text of a bochsrc. `com1`: what follows `com1: enabled=1,`; `extra`: lines."""
     ips, sync = (BOCHS_IPS_INTERACTIVE, "slowdown") if interactive else (BOCHS_IPS_TEST, "none")
     time0 = "utc" if interactive else BOCHS_TIME0
     return f"""config_interface: textconfig
@@ -98,7 +98,7 @@ mouse: enabled=0
 speaker: enabled=0
 sound: driver=dummy
 port_e9_hack: enabled=1
-"""
+""" + "".join(line + "\n" for line in extra)
 
 
 # What Bochs' log says of its end, and how this is called here. Its exit status is 1 for all of them.
@@ -123,10 +123,10 @@ def bochs_end(log):
     return complaints[-1].strip() if complaints else "ended"
 
 
-def bochs_command(configuration, commands):
-    """Debian's build has the debugger always on: `commands` is the file that tells it to continue."""
+def bochs_command(configuration, commands, script=("c",)):
+    """Debian's build has the debugger always on: `commands` is the file for what it is told."""
     with open(commands, "w") as file:
-        file.write("c\nquit\n")
+        file.writelines(line + "\n" for line in (*script, "quit"))
     return [bochs_program(), "-q", "-f", configuration, "-rc", commands]
 
 
