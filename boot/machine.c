@@ -107,6 +107,28 @@ void machine_start_console(struct vm *vm)
 	spin_unlock(&vm->board.lock);
 }
 
+/* A device reaches guest memory only: the map has nothing else in it. */
+static int memory_read(void *ctx, gpa_t gpa, void *dst, u64 len)
+{
+	const struct vm *vm = ctx;
+
+	return gpmap_read(&vm->gpmap, gpa, dst, len);
+}
+
+static int memory_write(void *ctx, gpa_t gpa, const void *src, u64 len)
+{
+	const struct vm *vm = ctx;
+
+	return gpmap_write(&vm->gpmap, gpa, src, len);
+}
+
+static int memory_clear(void *ctx, gpa_t gpa, u64 len)
+{
+	const struct vm *vm = ctx;
+
+	return gpmap_fill(&vm->gpmap, gpa, 0, len);
+}
+
 struct board_host machine_board_host(struct vm *vm)
 {
 	return (struct board_host){
@@ -114,6 +136,7 @@ struct board_host machine_board_host(struct vm *vm)
 		.wallclock = wallclock_ns,
 		.com1 = { .tx = com1_tx, .rx = com1_rx, .ctx = vm },
 		.debug_exit_port = options->debug_exit,
+		.memory = { memory_read, memory_write, memory_clear, vm },
 		.kick = kick,
 		.ctx = vm,
 	};

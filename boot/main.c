@@ -8,6 +8,7 @@
 #include "cpu.h"
 #include "cpuid.h"
 #include "errors.h"
+#include "guest_modules.h"
 #include "guest_ram.h"
 #include "lib.h"
 #include "machine.h"
@@ -201,6 +202,8 @@ static struct vm *build_machine(const struct virt_ops *ops)
 	err = board_init(&vm->board, &host, vm->ram_below_4g, vm->ram_above_4g);
 	if (!err)
 		err = vcpu_create(v, vm, ops, 0);
+	if (!err)
+		err = guest_fw_cfg(vm);
 	if (err)
 		fatal("the guest's machine cannot be built (error %d)", -err);
 	return vm;

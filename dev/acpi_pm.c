@@ -32,9 +32,9 @@ enum {
 
 /* The block's three dwords, by their offset divided by 4. */
 enum {
-	DWORD_EVENT = (PM1_EVT - PM_BASE) / 4,
-	DWORD_CONTROL = (PM1_CNT - PM_BASE) / 4,
-	DWORD_TIMER = (PM_TMR - PM_BASE) / 4,
+	DWORD_EVENT = PM1_EVT_OFFSET / 4,
+	DWORD_CONTROL = PM1_CNT_OFFSET / 4,
+	DWORD_TIMER = PM_TMR_OFFSET / 4,
 };
 
 #define PM_TIMER_MASK  0xffffffU

@@ -98,6 +98,7 @@ static int attach_all(struct board *b)
 	    (err = uart_attach(&b->uart[0], bus, COM1_PORT)) != 0 ||
 	    (err = acpi_pm_attach(&b->pm, bus)) != 0 || (err = pci_attach(&b->pci, bus)) != 0 ||
 	    (err = i8042_attach(&b->i8042, bus)) != 0 ||
+	    (err = fw_cfg_attach(&b->fw_cfg, bus)) != 0 ||
 	    (err = reset_ports_attach(&b->reset, bus, b->host.debug_exit_port)) != 0)
 		return err;
 	return 0;
@@ -122,6 +123,7 @@ int board_init(struct board *b, const struct board_host *host, u64 ram_below_4g,
 	b->pci.pm_changed = pm_changed;
 	b->pci.ctx = b;
 	i8042_init(&b->i8042, isa_line(b, IRQ_KEYBOARD), isa_line(b, IRQ_MOUSE), request_reset, b);
+	fw_cfg_init(&b->fw_cfg, &host->memory);
 	reset_ports_init(&b->reset, request_reset, request_debug_exit, b);
 	return attach_all(b);
 }
@@ -142,5 +144,6 @@ void board_reset(struct board *b)
 	pci_reset(&b->pci);
 	pm_changed(b);
 	i8042_reset(&b->i8042);
+	fw_cfg_reset(&b->fw_cfg);
 	reset_ports_reset(&b->reset);
 }

@@ -3,7 +3,8 @@
  * PCI configuration mechanism 1 (PCI Local Bus 3.0, 3.2.2.3.2; configuration space 6.1) and the
  * functions of an i440FX/PIIX board. Registers from the data sheets 82441FX (290549), 82371SB
  * (290550), 82371AB (290562). No function has a BAR. The shadow (PAM) and interrupt routing
- * registers keep what firmware writes: memory and routing are fixed here.
+ * registers keep what firmware writes: memory and routing are fixed here. The host bridge has a
+ * subsystem id, which the data sheet's has not: by it stock firmware knows that there is fw_cfg.
  */
 #include "dev/pci.h"
 #include "dev/acpi_pm.h"
@@ -30,6 +31,8 @@ enum pci_reg {
 	PCI_REVISION = 0x08,
 	PCI_CLASS = 0x09, /* interface, sub-class, class */
 	PCI_HEADER_TYPE = 0x0e,
+	PCI_SUBSYSTEM_VENDOR = 0x2c,
+	PCI_SUBSYSTEM = 0x2e,
 	PCI_INTERRUPT_LINE = 0x3c,
 	PCI_INTERRUPT_PIN = 0x3d,
 
@@ -58,6 +61,8 @@ enum {
 	PMBA_ADDRESS = 0xffc0,
 	SMBBA_ADDRESS = 0xfff0,
 	PMREGMISC_PMIOSE = BIT(0),
+	SUBSYSTEM_VENDOR_VIRTUAL = 0x1af4, /* a QEMU-compatible virtual machine */
+	SUBSYSTEM_VIRTUAL = 0x1100,
 };
 
 /* What identifies a function; the class as class, sub-class, interface. */
@@ -67,6 +72,7 @@ static const struct pci_identity {
 	u32 class;
 	u8 revision, header_type;
 	u16 command, command_writable, status;
+	u16 subsystem_vendor, subsystem;
 } identities[] = {
 	{ .devfn = PCI_HOST_BRIDGE,
 	  .vendor = 0x8086,
@@ -75,7 +81,9 @@ static const struct pci_identity {
 	  .revision = 0x02,
 	  .command = COMMAND_MEMORY | COMMAND_MASTER,
 	  .command_writable = COMMAND_SERR,
-	  .status = STATUS_FAST_BACK | STATUS_MEDIUM },
+	  .status = STATUS_FAST_BACK | STATUS_MEDIUM,
+	  .subsystem_vendor = SUBSYSTEM_VENDOR_VIRTUAL,
+	  .subsystem = SUBSYSTEM_VIRTUAL },
 	{ .devfn = PCI_ISA_BRIDGE,
 	  .vendor = 0x8086,
 	  .device = 0x7000,
@@ -151,6 +159,8 @@ static void set_header(struct pci_function *f, const struct pci_identity *id)
 	put16(&f->config[PCI_CLASS], (u16)id->class);
 	f->config[PCI_CLASS + 2] = (u8)(id->class >> 16);
 	f->config[PCI_HEADER_TYPE] = id->header_type;
+	put16(&f->config[PCI_SUBSYSTEM_VENDOR], id->subsystem_vendor);
+	put16(&f->config[PCI_SUBSYSTEM], id->subsystem);
 	put16(&f->writable[PCI_COMMAND], id->command_writable);
 	put16(&f->clearable[PCI_STATUS], STATUS_ERRORS);
 }

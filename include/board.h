@@ -8,6 +8,7 @@
 #include "bus.h"
 #include "spinlock.h"
 #include "dev/acpi_pm.h"
+#include "dev/fw_cfg.h"
 #include "dev/i8042.h"
 #include "dev/ioapic.h"
 #include "dev/lapic.h"
@@ -31,8 +32,9 @@ enum board_request {
 struct board_host {
 	u64 (*now)(void);
 	u64 (*wallclock)(void);
-	struct uart_backend com1; /* tx == NULL: nothing on the other end */
-	u16 debug_exit_port;	  /* 0: absent */
+	struct uart_backend com1;    /* tx == NULL: nothing on the other end */
+	u16 debug_exit_port;	     /* 0: absent */
+	struct fw_cfg_memory memory; /* of the guest, under the board's lock */
 	/* INTR of the 8259 changed, a request was made: the vCPUs must look. Any CPU. */
 	void (*kick)(void *ctx);
 	void *ctx;
@@ -52,6 +54,7 @@ struct board {
 	struct pci pci;
 	struct i8042 i8042;
 	struct reset_ports reset;
+	struct fw_cfg fw_cfg;
 	enum board_request request; /* the first one made, until somebody takes it */
 	u32 debug_exit_value;
 	struct board_host host;

@@ -52,8 +52,17 @@ void guest_firmware_state(struct vm *vm);
 /* Eight-bit sum that makes all bytes together 0. */
 u8 guest_checksum(const void *p, size_t n);
 
-/* The DSDT's AML without the header (boot/guest/dsdt.c). Its length, or 0: size is too small. */
-size_t guest_dsdt_aml(const struct vm *vm, u8 *out, size_t size);
+/*
+ * The DSDT's AML without the header (boot/guest/dsdt.c), with the power-management ports at pm_base.
+ * Its length, or 0: size is too small.
+ */
+size_t guest_dsdt_aml(const struct vm *vm, u16 pm_base, u8 *out, size_t size);
+
+/*
+ * Gives the board's fw_cfg its items (boot/guest/fw_items.c): once, with all vCPUs there. 0 or a
+ * negative error.
+ */
+int guest_fw_cfg(struct vm *vm);
 
 /* Floating pointer and configuration table (boot/guest/mptable.c). 0 or -EFAULT. */
 int guest_write_mptable(struct vm *vm);

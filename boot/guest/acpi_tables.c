@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The ACPI tables of a directly booted guest: ACPI 6.4 5.2 (RSDP, RSDT, XSDT, FADT, FACS, MADT).
- * They are made in a buffer that is the start of the guest's ROM area, and copied there.
+ * The guest's ACPI tables: ACPI 6.4 5.2 (RSDP, RSDT, XSDT, FADT, FACS, MADT). For a direct boot they
+ * are copied into the guest's ROM area; firmware gets them by fw_cfg and places them itself.
  */
+#include "acpi_priv.h"
 #include "dev/acpi_pm.h"
 #include "dev/ioapic.h"
 #include "errors.h"
@@ -25,26 +26,8 @@ struct acpi_header {
 	u32 creator_revision;
 } __packed;
 _Static_assert(sizeof(struct acpi_header) == 36, "ACPI 6.4 table 5-4");
-
-struct acpi_rsdp {
-	char signature[8];
-	u8 checksum; /* of the first 20 bytes */
-	char oem_id[6];
-	u8 revision;
-	u32 rsdt;
-	u32 length;
-	u64 xsdt;
-	u8 extended_checksum;
-	u8 reserved[3];
-} __packed;
-_Static_assert(sizeof(struct acpi_rsdp) == 36, "ACPI 6.4 table 5-3");
-#define RSDP_V1_BYTES 20U
-
-enum {
-	SDT_FADT,
-	SDT_MADT,
-	NR_SDTS
-};
+_Static_assert(offsetof(struct acpi_header, checksum) == ACPI_CHECKSUM_OFFSET,
+	       "ACPI 6.4 table 5-4");
 
 struct acpi_rsdt {
 	struct acpi_header h;
@@ -201,20 +184,16 @@ enum madt_value {
 #define DSDT_REVISION 2U /* 64-bit integers */
 #define OEM_REVISION  1U
 #define TABLE_ALIGN   16U
-#define AREA_BYTES    KIB(16)
-_Static_assert(AREA_BYTES <= GUEST_ROM_MPTABLE - GUEST_ROM, "the MP table comes after");
+/* In the ROM area the tables follow the RSDP, as far behind it as the FACS must be aligned. */
+#define ROM_TABLES    (GUEST_ROM + FACS_ALIGN)
+_Static_assert(sizeof(struct acpi_rsdp) <= FACS_ALIGN, "the tables follow the RSDP");
+_Static_assert(ROM_TABLES + ACPI_AREA_BYTES <= GUEST_ROM_MPTABLE, "the MP table comes after");
 
 static const char oem_id[6] = { 'P', 'L', 'I', 'N', 'T', 'H' };
 static const char oem_table_id[8] = { 'P', 'L', 'I', 'N', 'T', 'H', 'P', 'C' };
 static const char creator_id[4] = { 'P', 'L', 'T', 'H' };
 
 /* --- making ----------------------------------------------------------------------------------- */
-
-/* The start of the ROM area while it is made. */
-struct area {
-	u8 bytes[AREA_BYTES];
-	size_t n;
-};
 
 u8 guest_checksum(const void *p, size_t n)
 {
@@ -226,13 +205,23 @@ u8 guest_checksum(const void *p, size_t n)
 	return (u8)-sum;
 }
 
-static gpa_t area_gpa(const struct area *a, const void *p)
+static u32 area_offset(const struct acpi_area *a, const void *p)
 {
-	return GUEST_ROM + (gpa_t)((const u8 *)p - a->bytes);
+	return (u32)((const u8 *)p - a->bytes);
+}
+
+/* The field of that size at p points to target; both are in the area. */
+static void area_point(struct acpi_area *a, void *p, u8 size, const void *target)
+{
+	u64 value = a->base + area_offset(a, target);
+
+	memcpy(p, &value, size);
+	a->pointer[a->pointers].at = area_offset(a, p);
+	a->pointer[a->pointers++].size = size;
 }
 
 /* Room for a structure, aligned; NULL when the area is full. */
-static void *area_take(struct area *a, size_t size, size_t align)
+static void *area_take(struct acpi_area *a, size_t size, size_t align)
 {
 	size_t start = ALIGN_UP(a->n, align);
 
@@ -242,7 +231,8 @@ static void *area_take(struct area *a, size_t size, size_t align)
 	return a->bytes + start;
 }
 
-static void finish(struct acpi_header *h, const char signature[5], u8 revision, size_t length)
+static void finish(struct acpi_area *a, struct acpi_header *h, const char signature[5], u8 revision,
+		   size_t length)
 {
 	memcpy(h->signature, signature, sizeof(h->signature));
 	h->length = (u32)length;
@@ -253,10 +243,13 @@ static void finish(struct acpi_header *h, const char signature[5], u8 revision, 
 	memcpy(h->creator_id, creator_id, sizeof(h->creator_id));
 	h->creator_revision = OEM_REVISION;
 	h->checksum = 0;
-	h->checksum = guest_checksum(h, length);
+	if (!a->relocatable)
+		h->checksum = guest_checksum(h, length);
+	a->checked[a->checkeds].at = area_offset(a, h);
+	a->checked[a->checkeds++].length = (u32)length;
 }
 
-static struct acpi_facs *make_facs(struct area *a)
+static struct acpi_facs *make_facs(struct acpi_area *a)
 {
 	struct acpi_facs *f = area_take(a, sizeof(*f), FACS_ALIGN);
 
@@ -268,18 +261,18 @@ static struct acpi_facs *make_facs(struct area *a)
 	return f;
 }
 
-static struct acpi_header *make_dsdt(struct area *a, const struct vm *vm)
+static struct acpi_header *make_dsdt(struct acpi_area *a, const struct vm *vm)
 {
 	struct acpi_header *h = area_take(a, sizeof(*h), TABLE_ALIGN);
 	size_t len;
 
 	if (!h)
 		return NULL;
-	len = guest_dsdt_aml(vm, a->bytes + a->n, sizeof(a->bytes) - a->n);
+	len = guest_dsdt_aml(vm, a->pm_base, a->bytes + a->n, sizeof(a->bytes) - a->n);
 	if (len == 0)
 		return NULL;
 	a->n += len;
-	finish(h, "DSDT", DSDT_REVISION, sizeof(*h) + len);
+	finish(a, h, "DSDT", DSDT_REVISION, sizeof(*h) + len);
 	return h;
 }
 
@@ -291,23 +284,28 @@ static struct acpi_gas gas_io(u16 port, unsigned int bytes, u8 access)
 				  .address = port };
 }
 
-static struct acpi_header *make_fadt(struct area *a, const struct vm *vm, gpa_t facs, gpa_t dsdt)
+static struct acpi_header *make_fadt(struct acpi_area *a, const struct vm *vm,
+				     const struct acpi_facs *facs, const struct acpi_header *dsdt)
 {
 	struct acpi_fadt *f = area_take(a, sizeof(*f), TABLE_ALIGN);
+	u16 event = (u16)(a->pm_base + PM1_EVT_OFFSET);
+	u16 control = (u16)(a->pm_base + PM1_CNT_OFFSET);
+	u16 timer = (u16)(a->pm_base + PM_TMR_OFFSET);
 
 	if (!f)
 		return NULL;
-	f->firmware_ctrl = (u32)facs; /* below 4 GiB: then the 64-bit one is 0 */
-	f->dsdt = (u32)dsdt;
-	f->x_dsdt = dsdt;
+	/* Below 4 GiB: then the 64-bit field is 0. */
+	area_point(a, &f->firmware_ctrl, sizeof(f->firmware_ctrl), facs);
+	area_point(a, &f->dsdt, sizeof(f->dsdt), dsdt);
+	area_point(a, &f->x_dsdt, sizeof(f->x_dsdt), dsdt);
 	f->preferred_pm_profile = FADT_PROFILE_DESKTOP;
 	f->sci_int = PM_SCI_IRQ;
 	f->smi_cmd = PM_SMI_CMD;
 	f->acpi_enable = PM_ACPI_ENABLE;
 	f->acpi_disable = PM_ACPI_DISABLE;
-	f->pm1a_evt_blk = PM1_EVT;
-	f->pm1a_cnt_blk = PM1_CNT;
-	f->pm_tmr_blk = PM_TMR;
+	f->pm1a_evt_blk = event;
+	f->pm1a_cnt_blk = control;
+	f->pm_tmr_blk = timer;
 	f->pm1_evt_len = FADT_PM1_EVT_LEN;
 	f->pm1_cnt_len = FADT_PM1_CNT_LEN;
 	f->pm_tmr_len = FADT_PM_TMR_LEN;
@@ -322,14 +320,14 @@ static struct acpi_header *make_fadt(struct area *a, const struct vm *vm, gpa_t 
 	f->reset_reg = gas_io(FADT_RESET_PORT, sizeof(u8), GAS_BYTE);
 	f->reset_value = FADT_RESET_VALUE;
 	f->minor_version = FADT_MINOR;
-	f->x_pm1a_evt_blk = gas_io(PM1_EVT, FADT_PM1_EVT_LEN, GAS_WORD);
-	f->x_pm1a_cnt_blk = gas_io(PM1_CNT, FADT_PM1_CNT_LEN, GAS_WORD);
-	f->x_pm_tmr_blk = gas_io(PM_TMR, FADT_PM_TMR_LEN, GAS_DWORD);
-	finish(&f->h, "FACP", FADT_MAJOR, sizeof(*f));
+	f->x_pm1a_evt_blk = gas_io(event, FADT_PM1_EVT_LEN, GAS_WORD);
+	f->x_pm1a_cnt_blk = gas_io(control, FADT_PM1_CNT_LEN, GAS_WORD);
+	f->x_pm_tmr_blk = gas_io(timer, FADT_PM_TMR_LEN, GAS_DWORD);
+	finish(a, &f->h, "FACP", FADT_MAJOR, sizeof(*f));
 	return &f->h;
 }
 
-static struct acpi_header *make_madt(struct area *a, const struct vm *vm)
+static struct acpi_header *make_madt(struct acpi_area *a, const struct vm *vm)
 {
 	struct acpi_madt *m = area_take(a, sizeof(*m), TABLE_ALIGN);
 	struct madt_ioapic *io;
@@ -361,49 +359,53 @@ static struct acpi_header *make_madt(struct area *a, const struct vm *vm)
 					  PM_SCI_IRQ,	 MADT_ACTIVE_HIGH | MADT_LEVEL };
 	*nmi = (struct madt_lapic_nmi){ MADT_LAPIC_NMI, sizeof(*nmi), MADT_ALL_UIDS, MADT_CONFORMS,
 					MADT_LINT1 };
-	finish(&m->h, "APIC", MADT_REVISION, (size_t)(a->bytes + a->n - (u8 *)m));
+	finish(a, &m->h, "APIC", MADT_REVISION, (size_t)(a->bytes + a->n - (u8 *)m));
 	return &m->h;
 }
 
-static void make_rsdp(struct acpi_rsdp *r, gpa_t rsdt, gpa_t xsdt)
+void acpi_make_rsdp(struct acpi_rsdp *r, const struct acpi_area *a)
 {
+	memset(r, 0, sizeof(*r));
 	memcpy(r->signature, "RSD PTR ", sizeof(r->signature));
 	memcpy(r->oem_id, oem_id, sizeof(r->oem_id));
 	r->revision = RSDP_REVISION;
-	r->rsdt = (u32)rsdt;
+	r->rsdt = (u32)a->base + a->rsdt;
 	r->length = sizeof(*r);
-	r->xsdt = xsdt;
+	r->xsdt = a->base + a->xsdt;
+	if (a->relocatable)
+		return;
 	r->checksum = guest_checksum(r, RSDP_V1_BYTES);
 	r->extended_checksum = guest_checksum(r, sizeof(*r));
 }
 
-static bool make_tables(struct area *a, const struct vm *vm)
+bool acpi_make_tables(struct acpi_area *a, const struct vm *vm)
 {
-	struct acpi_rsdp *rsdp;
 	struct acpi_rsdt *rsdt;
 	struct acpi_xsdt *xsdt;
 	struct acpi_facs *facs;
 	struct acpi_header *dsdt, *sdt[NR_SDTS];
 
-	memset(a, 0, sizeof(*a));
-	rsdp = area_take(a, sizeof(*rsdp), TABLE_ALIGN);
+	memset(a->bytes, 0, sizeof(a->bytes));
+	a->n = 0;
+	a->pointers = a->checkeds = 0;
+	facs = make_facs(a);
 	rsdt = area_take(a, sizeof(*rsdt), TABLE_ALIGN);
 	xsdt = area_take(a, sizeof(*xsdt), TABLE_ALIGN);
-	facs = make_facs(a);
 	dsdt = make_dsdt(a, vm);
-	if (!rsdp || !rsdt || !xsdt || !facs || !dsdt)
+	if (!rsdt || !xsdt || !facs || !dsdt)
 		return false;
-	sdt[SDT_FADT] = make_fadt(a, vm, area_gpa(a, facs), area_gpa(a, dsdt));
+	sdt[SDT_FADT] = make_fadt(a, vm, facs, dsdt);
 	sdt[SDT_MADT] = make_madt(a, vm);
 	for (unsigned int i = 0; i < NR_SDTS; i++) {
 		if (!sdt[i])
 			return false;
-		rsdt->entry[i] = (u32)area_gpa(a, sdt[i]);
-		xsdt->entry[i] = area_gpa(a, sdt[i]);
+		area_point(a, &rsdt->entry[i], sizeof(rsdt->entry[i]), sdt[i]);
+		area_point(a, &xsdt->entry[i], sizeof(xsdt->entry[i]), sdt[i]);
 	}
-	finish(&rsdt->h, "RSDT", SDT_REVISION, sizeof(*rsdt));
-	finish(&xsdt->h, "XSDT", SDT_REVISION, sizeof(*xsdt));
-	make_rsdp(rsdp, area_gpa(a, rsdt), area_gpa(a, xsdt));
+	finish(a, &rsdt->h, "RSDT", SDT_REVISION, sizeof(*rsdt));
+	finish(a, &xsdt->h, "XSDT", SDT_REVISION, sizeof(*xsdt));
+	a->rsdt = area_offset(a, rsdt);
+	a->xsdt = area_offset(a, xsdt);
 	return true;
 }
 
@@ -431,13 +433,19 @@ static int write_bios_data(struct vm *vm)
 
 int guest_write_tables(struct vm *vm, gpa_t *rsdp)
 {
-	static struct area area; /* too large for the stack */
+	static struct acpi_area area; /* too large for the stack */
+	struct acpi_rsdp r;
 	int err;
 
 	*rsdp = GUEST_ROM;
-	if (!make_tables(&area, vm))
+	area.base = ROM_TABLES;
+	area.pm_base = PM_BASE;
+	if (!acpi_make_tables(&area, vm))
 		return -EFAULT;
-	err = gpmap_write(&vm->gpmap, GUEST_ROM, area.bytes, area.n);
+	acpi_make_rsdp(&r, &area);
+	err = gpmap_write(&vm->gpmap, GUEST_ROM, &r, sizeof(r));
+	if (!err)
+		err = gpmap_write(&vm->gpmap, ROM_TABLES, area.bytes, area.n);
 	if (!err)
 		err = guest_write_mptable(vm);
 	if (!err)

@@ -9,8 +9,10 @@
  *		Device(PCI0) {					PNP0A03, bus 0
  *			Device(ISA) { PIC, TIMR, RTC, KBD, COM1, SYSR }
  *		}
+ *		Device(FWCF) { _HID "QEMU0002", _STA present but not shown }
  *	}
  */
+#include "dev/fw_cfg.h"
 #include "dev/ioapic.h"
 #include "guest_modules.h"
 #include "lib.h"
@@ -172,6 +174,14 @@ static void aml_hid(struct aml *a, const char id[8])
 	aml_uint(a, eisa_id(id), sizeof(u32));
 }
 
+/* An id of the ACPI registry, which is text. */
+static void aml_hid_text(struct aml *a, const char *id)
+{
+	aml_name(a, "_HID");
+	aml_byte(a, AML_STRING);
+	aml_bytes(a, id, strlen(id) + 1);
+}
+
 /* --- resources -------------------------------------------------------------------------------- */
 
 enum resource_tag {
@@ -301,7 +311,7 @@ static const struct {
 	u16 port;
 	u8 len;
 } board_ports[] = {
-	{ 0x61, 1 }, { 0x80, 1 }, { 0x92, 1 }, { PM_SMI_CMD, 2 }, { 0x4d0, 2 }, { PM_BASE, PM_LEN },
+	{ 0x61, 1 }, { 0x80, 1 }, { 0x92, 1 }, { PM_SMI_CMD, 2 }, { 0x4d0, 2 },
 };
 
 static void isa_device(struct aml *a, const struct isa_device *d)
@@ -321,7 +331,7 @@ static void isa_device(struct aml *a, const struct isa_device *d)
 	aml_end(a, start);
 }
 
-static void system_resources(struct aml *a)
+static void system_resources(struct aml *a, u16 pm_base)
 {
 	struct resources r;
 	size_t start = aml_device(a, "SYSR");
@@ -329,6 +339,7 @@ static void system_resources(struct aml *a)
 	res_init(&r);
 	for (unsigned int i = 0; i < ARRAY_SIZE(board_ports); i++)
 		res_io(&r, board_ports[i].port, board_ports[i].len);
+	res_io(&r, pm_base, PM_LEN);
 	res_mem32(&r, (u32)IOAPIC_BASE, (u32)IOAPIC_LEN);
 	res_mem32(&r, (u32)APIC_BASE_DEFAULT, (u32)PAGE_SIZE);
 	aml_hid(a, "PNP0C02");
@@ -336,18 +347,18 @@ static void system_resources(struct aml *a)
 	aml_end(a, start);
 }
 
-static void isa_bridge(struct aml *a)
+static void isa_bridge(struct aml *a, u16 pm_base)
 {
 	size_t start = aml_device(a, "ISA_");
 
 	aml_name_integer(a, "_ADR", ISA_BRIDGE_ADDRESS);
 	for (unsigned int i = 0; i < ARRAY_SIZE(isa_devices); i++)
 		isa_device(a, &isa_devices[i]);
-	system_resources(a);
+	system_resources(a, pm_base);
 	aml_end(a, start);
 }
 
-static void pci_root(struct aml *a)
+static void pci_root(struct aml *a, u16 pm_base)
 {
 	struct resources r;
 	size_t start = aml_device(a, "PCI0");
@@ -370,14 +381,28 @@ static void pci_root(struct aml *a)
 	prt = aml_begin(a);
 	aml_byte(a, 0);
 	aml_end(a, prt);
-	isa_bridge(a);
+	isa_bridge(a, pm_base);
+	aml_end(a, start);
+}
+
+#define STA_PRESENT 0x0bU /* present, enabled, not shown to people, works */
+
+static void firmware_config(struct aml *a)
+{
+	struct resources r;
+	size_t start = aml_device(a, "FWCF");
+
+	aml_hid_text(a, "QEMU0002");
+	aml_name_integer(a, "_STA", STA_PRESENT);
+	res_init(&r);
+	res_io(&r, FW_CFG_BASE, FW_CFG_PORTS);
+	aml_crs(a, &r);
 	aml_end(a, start);
 }
 
 /* The UIDs are those of the MADT. */
 static void processors(struct aml *a, unsigned int n)
 {
-	static const char hid[] = "ACPI0007";
 	static const char digit[] = "0123456789ABCDEF";
 
 	for (unsigned int i = 0; i < n; i++) {
@@ -385,9 +410,7 @@ static void processors(struct aml *a, unsigned int n)
 						  digit[i & 15], 0 };
 		size_t start = aml_device(a, name);
 
-		aml_name(a, "_HID");
-		aml_byte(a, AML_STRING);
-		aml_bytes(a, hid, sizeof(hid));
+		aml_hid_text(a, "ACPI0007");
 		aml_name_integer(a, "_UID", i);
 		aml_end(a, start);
 	}
@@ -408,7 +431,7 @@ static void sleep_state(struct aml *a)
 	aml_end(a, start);
 }
 
-size_t guest_dsdt_aml(const struct vm *vm, u8 *out, size_t size)
+size_t guest_dsdt_aml(const struct vm *vm, u16 pm_base, u8 *out, size_t size)
 {
 	struct aml a = { .p = out, .size = size };
 	size_t start;
@@ -419,7 +442,8 @@ size_t guest_dsdt_aml(const struct vm *vm, u8 *out, size_t size)
 	aml_byte(&a, AML_ROOT);
 	aml_name_seg(&a, "_SB_");
 	processors(&a, vm->nr_vcpus);
-	pci_root(&a);
+	pci_root(&a, pm_base);
+	firmware_config(&a);
 	aml_end(&a, start);
 	return a.overflow ? 0 : a.n;
 }

@@ -11,10 +11,10 @@
 #include "../timer.h"
 
 #define PM_BASE		0x600
-#define PM1_EVT		0x600 /* status, enable: 4 bytes */
-#define PM1_CNT		0x604 /* 2 bytes */
-#define PM_TMR		0x608 /* 4 bytes, 24-bit counter */
-#define PM_LEN		0x0c  /* the 82371AB decodes 64 bytes; ours end with the timer */
+#define PM1_EVT_OFFSET	0x0  /* status, enable: 4 bytes */
+#define PM1_CNT_OFFSET	0x4  /* 2 bytes */
+#define PM_TMR_OFFSET	0x8  /* 4 bytes, 24-bit counter */
+#define PM_LEN		0x0c /* the 82371AB decodes 64 bytes; ours end with the timer */
 #define PM_TIMER_HZ	3579545ULL
 #define PM_SMI_CMD	0xb2
 #define PM_ACPI_ENABLE	0xf1

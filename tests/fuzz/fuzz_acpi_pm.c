@@ -14,7 +14,7 @@ static void check_read(struct board *b, u16 port, unsigned int size, u32 value)
 {
 	u64 ticks = (u64)((u128)world_now * PM_TIMER_HZ / 1000000000ULL);
 
-	if (port == PM_TMR && size == 4 && b->pm.base == PM_BASE)
+	if (port == PM_BASE + PM_TMR_OFFSET && size == 4 && b->pm.base == PM_BASE)
 		CHECK(value == (ticks & 0xffffff), "PM timer reads %#x, not %#llx", value,
 		      (unsigned long long)ticks & 0xffffff);
 }

@@ -91,6 +91,15 @@ def devices():
          + wide(IN, 1, 2, 2) + outb(1, 1, 0xff) + wide(IN, 3, 8, 4))
     seed("acpi_pm", "timer", outb(1, 0, 0xf1) + wide(OUT, 0, 2, 2, 0x121) + tick(32) + wide(IN, 0, 8, 4) + wide(IN, 0, 0, 2)
          + wide(OUT, 0, 0, 2, 0xffff) + bytes([OUTSIDE, 3]) + wide(IN, 0, 0, 4) + wide(OUT, 0, 4, 2, 0x3401))
+    def order(at, to, key, control, length):
+        """One DMA step of fuzz_fw_cfg.c; both addresses in low memory."""
+        return (b"\0" + b"".join(b"\0" + struct.pack("<H", a) for a in (at, to)) + struct.pack("<HB", key << 1 | 1, control)
+                + struct.pack("<I", length))
+
+    seed("fw_cfg", "dma", order(0x100, 0x200, 0x19, 0x0a, 4) + order(0x100, 0x200, 0, 0x02, 64) + order(0x100, 0x200, 0x20, 0x0c, 3)
+         + order(0x100, 0x200, 0, 0x10, 3) + order(0x100, 0x300, 0x22, 0x0a, 0x4000) + order(0x100, 0xffff, 0x23, 0x0a, 0x10000))
+    seed("fw_cfg", "ports", b"".join(b"\2" + bytes([41]) + struct.pack("<H", key << 1 | 1) for key in (0, 1, 3, 5, 0x19, 0x20, 0x25))
+         + b"\3\x01\x12\x34\0\0" + b"\3\x94")
     # The ranges of fuzz_board.c: 1 is the first 8259A, 2 the 8254, 4 the RTC, 6 the other 8259A, 9 COM1.
     seed("board", "interrupts", pics(1, 6) + outb(2, 3, 0x34) + outb(2, 0, 0) + outb(2, 0, 1) + wait(500) + ack + outb(1, 0, 0x20)
          + outb(9, 4, 8) + outb(9, 1, 1) + typed(b"x") + ack + inb(9, 0) + outb(4, 0, 0x0b) + outb(4, 1, 0x52) + tick(31) + ack)

@@ -5,6 +5,7 @@
 #include "world.h"
 
 #include "guest_mem.h"
+#include "guest_modules.h"
 #include "policy.h"
 #include "virt.h"
 
@@ -189,11 +190,33 @@ static const struct lapic_ops lapic_ops = {
 	.tpr_changed = pulse,
 };
 
+static int memory_read(void *ctx, gpa_t gpa, void *dst, u64 len)
+{
+	(void)ctx;
+	world_calls++;
+	return gpmap_read(&world_vm->gpmap, gpa, dst, len);
+}
+
+static int memory_write(void *ctx, gpa_t gpa, const void *src, u64 len)
+{
+	(void)ctx;
+	world_calls++;
+	return gpmap_write(&world_vm->gpmap, gpa, src, len);
+}
+
+static int memory_clear(void *ctx, gpa_t gpa, u64 len)
+{
+	(void)ctx;
+	world_calls++;
+	return gpmap_fill(&world_vm->gpmap, gpa, 0, len);
+}
+
 static const struct board_host host = {
 	.now = now,
 	.wallclock = wallclock,
 	.com1 = { .tx = tx, .rx = rx },
 	.debug_exit_port = DEBUG_EXIT,
+	.memory = { memory_read, memory_write, memory_clear, NULL },
 	.kick = kick,
 };
 
@@ -307,6 +330,8 @@ void world_start(void)
 	world_vm->board.apic_bus.lapic[world_vm->board.apic_bus.n++] = &world_vcpu->lapic;
 	world_vm->vcpu[0] = world_vcpu;
 	world_vm->nr_vcpus = 1;
+	world_vm->ram_below_4g = WORLD_RAM;
+	CHECK(guest_fw_cfg(world_vm) == 0, "fw_cfg has no items");
 	world_mode(4);
 }
 

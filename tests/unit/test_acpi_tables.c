@@ -273,6 +273,11 @@ static void test_dsdt(void **state)
 	static const u8 com1[] = { 0x47, 1, 0xf8, 3, 0xf8, 3, 1, 8, 0x22, 0x10, 0, 0x79, 0 };
 	static const u8 hole[] = { 0x87, 23,   0,    0,	   0x0c, 1, 0, 0, 0, 0, 0, 0,	 0,
 				   0xc0, 0xff, 0xff, 0xbf, 0xfe, 0, 0, 0, 0, 0, 0, 0xc0, 0x3e };
+	static const u8 fw_cfg[] = { 'F',  'W',	 'C', 'F', 0x08, '_', 'H',  'I', 'D',
+				     0x0d, 'Q',	 'E', 'M', 'U',	 '0', '0',  '0', '2',
+				     0,	   0x08, '_', 'S', 'T',	 'A', 0x0a, 0x0b };
+	static const u8 fw_ports[] = { 0x47, 1, 0x10, 5, 0x10, 5, 1, 12, 0x79, 0 };
+	static const u8 pm_ports[] = { 0x47, 1, 0x00, 6, 0x00, 6, 1, 12 };
 	static const u8 bus[] = { 0x88, 13, 0, 2, 0x0c, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0 };
 
 	(void)state;
@@ -293,12 +298,15 @@ static void test_dsdt(void **state)
 		assert_int_equal(*scope++, 0x10);
 		assert_ptr_equal(package_end(&scope), t + len);
 		assert_memory_equal(scope, "\\_SB_", 5);
-		assert_int_equal(walk_devices(scope + 5, t + len), n + 8);
+		assert_int_equal(walk_devices(scope + 5, t + len), n + 9);
 		for (unsigned int i = 0; i < ARRAY_SIZE(hid); i++)
 			assert_true(contains(t, len, hid[i], sizeof(hid[i])));
 		assert_true(contains(t, len, com1, sizeof(com1)));
 		assert_true(contains(t, len, hole, sizeof(hole)));
 		assert_true(contains(t, len, bus, sizeof(bus)));
+		assert_true(contains(t, len, fw_cfg, sizeof(fw_cfg)));
+		assert_true(contains(t, len, fw_ports, sizeof(fw_ports)));
+		assert_true(contains(t, len, pm_ports, sizeof(pm_ports)));
 	}
 }
 
@@ -309,13 +317,13 @@ static void test_dsdt_room(void **state)
 
 	(void)state;
 	vm.nr_vcpus = VM_VCPUS_MAX;
-	full = guest_dsdt_aml(&vm, aml, sizeof(aml));
+	full = guest_dsdt_aml(&vm, 0x600, aml, sizeof(aml));
 	assert_in_range(full, 1, sizeof(aml));
 	for (size_t size = 0; size < full; size++) {
 		u8 *exact = malloc(size ? size : 1);
 
 		assert_non_null(exact);
-		assert_int_equal(guest_dsdt_aml(&vm, exact, size), 0);
+		assert_int_equal(guest_dsdt_aml(&vm, 0x600, exact, size), 0);
 		free(exact);
 	}
 }

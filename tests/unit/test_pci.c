@@ -66,11 +66,12 @@ static void test_address(void **state)
 static void test_identities(void **state)
 {
 	static const struct {
-		u32 dev, fn, id, class, header;
+		u32 dev, fn, id, class, header, subsystem;
 	} t[] = {
-		{ 0, 0, 0x12378086, 0x06000002, 0x00 },
-		{ 1, 0, 0x70008086, 0x06010000, 0x80 },
-		{ 1, 3, 0x71138086, 0x06800003, 0x00 },
+		/* Stock firmware finds fw_cfg by the host bridge's subsystem. */
+		{ 0, 0, 0x12378086, 0x06000002, 0x00, 0x11001af4 },
+		{ 1, 0, 0x70008086, 0x06010000, 0x80, 0 },
+		{ 1, 3, 0x71138086, 0x06800003, 0x00, 0 },
 	};
 	unsigned int found = 0;
 
@@ -82,7 +83,8 @@ static void test_identities(void **state)
 		/* No BARs, no ROM: sizing reads 0. */
 		for (u32 reg = 0x10; reg <= 0x30; reg += 4) {
 			put(t[i].dev, t[i].fn, reg, 4, 0xffffffff);
-			assert_int_equal(get(t[i].dev, t[i].fn, reg, 4), 0);
+			assert_int_equal(get(t[i].dev, t[i].fn, reg, 4),
+					 reg == 0x2c ? t[i].subsystem : 0);
 		}
 	}
 	for (u32 devfn = 0; devfn < 256; devfn++)
