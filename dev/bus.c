@@ -96,39 +96,47 @@ int bus_remove_port(struct bus *b, u16 first, u16 count)
 }
 
 /* Out of line: the paths below stay short. */
-static __attribute__((noinline)) void note_unhandled(struct bus *b, u64 where, bool mmio)
+__attribute__((noinline)) void bus_note_unhandled(struct bus *b, enum bus_space space, u64 where)
 {
 	struct bus_unhandled *u = b->unhandled;
 
 	for (unsigned int i = 0; i < b->unhandleds; i++, u++) {
-		if (u->where == where && u->mmio == mmio) {
+		if (u->where == where && u->space == space) {
 			u->count++;
 			return;
 		}
 	}
-	if (b->unhandleds < BUS_UNHANDLED - 1)
-		b->unhandleds++;
-	else
-		u = &b->unhandled[BUS_UNHANDLED - 1];
-	u->where = where;
-	u->mmio = mmio;
-	u->count++;
+	if (b->unhandleds == BUS_UNHANDLED) {
+		b->unhandled_others++;
+		return;
+	}
+	b->unhandleds++;
+	*u = (struct bus_unhandled){ .where = where, .space = space, .count = 1 };
 }
 
-/* Who takes one byte at a port: the owner, or the narrower range that lies under it. */
-static const struct bus_port *byte_owner(const struct bus *b, u32 port)
+void bus_forget_unhandled(struct bus *b)
+{
+	b->unhandleds = 0;
+	b->unhandled_others = 0;
+}
+
+/*
+ * Who takes one byte at a port, of an access of that size: the owner, or the narrower range that
+ * lies under it.
+ */
+static const struct bus_port *byte_owner(const struct bus *b, u32 port, unsigned int size)
 {
 	const struct bus_port *p;
 
 	if (port >= PORTS)
 		return NULL;
 	p = &b->port[b->owner[port]];
-	if (p->sizes & 1)
-		return p;
-	for (unsigned int i = 1; i < b->ports; i++)
+	for (unsigned int i = 1; i < b->ports && !(p->sizes & 1); i++)
 		if (port_covers(&b->port[i], port) && (b->port[i].sizes & 1))
-			return &b->port[i];
-	return NULL;
+			p = &b->port[i];
+	if (!(p->sizes & 1) || (p->ops->whole && size > 1))
+		return NULL;
+	return p;
 }
 
 static __attribute__((noinline)) u32 port_read_bytes(struct bus *b, u16 port, unsigned int size)
@@ -137,14 +145,14 @@ static __attribute__((noinline)) u32 port_read_bytes(struct bus *b, u16 port, un
 	u32 value = 0;
 
 	for (unsigned int i = 0; i < size; i++) {
-		const struct bus_port *p = byte_owner(b, (u32)port + i);
+		const struct bus_port *p = byte_owner(b, (u32)port + i, size);
 		u32 byte = OPEN_BYTE;
 
 		if (p) {
 			byte = p->ops->read(p->dev, (u16)(port + i - p->first), 1) & OPEN_BYTE;
 		} else if (!open) {
 			open = true;
-			note_unhandled(b, port + i, false);
+			bus_note_unhandled(b, BUS_PORT, port + i);
 		}
 		value |= byte << (8 * i);
 	}
@@ -157,14 +165,14 @@ static __attribute__((noinline)) void port_write_bytes(struct bus *b, u16 port, 
 	bool open = false;
 
 	for (unsigned int i = 0; i < size; i++) {
-		const struct bus_port *p = byte_owner(b, (u32)port + i);
+		const struct bus_port *p = byte_owner(b, (u32)port + i, size);
 		u32 byte = value >> (8 * i) & OPEN_BYTE;
 
 		if (p) {
 			p->ops->write(p->dev, (u16)(port + i - p->first), 1, byte);
 		} else if (!open) {
 			open = true;
-			note_unhandled(b, port + i, false);
+			bus_note_unhandled(b, BUS_PORT, port + i);
 		}
 	}
 }
@@ -275,7 +283,7 @@ u64 bus_mmio_read(struct bus *b, gpa_t gpa, unsigned int size)
 			byte = m->ops->read(m->dev, gpa + i - m->first, 1) & OPEN_BYTE;
 		} else if (!open) {
 			open = true;
-			note_unhandled(b, ALIGN_DOWN(gpa + i, PAGE_SIZE), true);
+			bus_note_unhandled(b, BUS_MEMORY, ALIGN_DOWN(gpa + i, PAGE_SIZE));
 		}
 		value |= byte << (8 * i);
 	}
@@ -297,7 +305,7 @@ void bus_mmio_write(struct bus *b, gpa_t gpa, unsigned int size, u64 value)
 			m->ops->write(m->dev, gpa + i - m->first, 1, value >> (8 * i) & OPEN_BYTE);
 		} else if (!open) {
 			open = true;
-			note_unhandled(b, ALIGN_DOWN(gpa + i, PAGE_SIZE), true);
+			bus_note_unhandled(b, BUS_MEMORY, ALIGN_DOWN(gpa + i, PAGE_SIZE));
 		}
 	}
 }

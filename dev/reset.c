@@ -107,10 +107,15 @@ static const struct port_ops port92_ops = {
 	.name = "port92",
 };
 
+/*
+ * 8-bit accesses only. Wider ones that begin at CF8 are the host bridge's: dwords its address
+ * register, others nothing.
+ */
 static const struct port_ops cf9_ops = {
 	.read = cf9_read,
 	.write = cf9_write,
 	.max_size = 1,
+	.whole = true,
 	.name = "reset-control",
 };
 

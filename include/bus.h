@@ -14,13 +14,14 @@
  * larger than max_size, and the access lies wholly inside the range: the bus splits others into
  * bytes, each to the owner of its port. A range with a min_size takes no smaller access, so that a
  * narrower range may lie under it: CF8 is an address register to dwords only, and CF9 inside it the
- * reset control to bytes.
+ * reset control to bytes. A range of whole accesses has no part in what is split.
  */
 struct port_ops {
 	u32 (*read)(void *dev, u16 offset, unsigned int size);
 	void (*write)(void *dev, u16 offset, unsigned int size, u32 value);
 	unsigned int max_size; /* 1, 2 or 4 */
 	unsigned int min_size; /* 0 is the same as 1 */
+	bool whole;	       /* takes no byte of a wider access */
 	const char *name;
 };
 
@@ -33,7 +34,15 @@ struct mmio_ops {
 
 #define BUS_PORT_RANGES 64 /* and the open bus */
 #define BUS_MMIO_RANGES 16
-#define BUS_UNHANDLED	32
+#define BUS_UNHANDLED	64
+
+/* What a guest looks for and may not find. */
+enum bus_space {
+	BUS_PORT,
+	BUS_MEMORY,
+	BUS_MSR,
+	NR_BUS_SPACES
+};
 
 struct bus {
 	/* An index of port[], 0 = open bus; where two ranges share a port, the wider one. */
@@ -52,13 +61,14 @@ struct bus {
 		u64 len;
 	} mmio[BUS_MMIO_RANGES];
 	unsigned int ports, mmios; /* slots in use */
-	/* What the guest looked for and did not find; the last slot counts the overflow. */
+	/* What the guest looked for and did not find, and how often; others: what has no slot. */
 	struct bus_unhandled {
-		u64 where; /* port, or gpa of the page */
-		bool mmio;
+		u64 where; /* port, gpa of the page, or MSR */
+		enum bus_space space;
 		u64 count;
 	} unhandled[BUS_UNHANDLED];
 	unsigned int unhandleds;
+	u64 unhandled_others;
 };
 
 void bus_init(struct bus *b);
@@ -67,6 +77,10 @@ int bus_add_port(struct bus *b, u16 first, u16 count, const struct port_ops *ops
 /* Undoes one bus_add_port(), for ranges that move (PM base). 0 or -ENOENT. */
 int bus_remove_port(struct bus *b, u16 first, u16 count);
 int bus_add_mmio(struct bus *b, gpa_t first, u64 len, const struct mmio_ops *ops, void *dev);
+
+/* Counts an access that nobody answered; the bus itself does so for ports and memory. */
+void bus_note_unhandled(struct bus *b, enum bus_space space, u64 where);
+void bus_forget_unhandled(struct bus *b);
 
 u32 bus_port_read(struct bus *b, u16 port, unsigned int size);
 void bus_port_write(struct bus *b, u16 port, unsigned int size, u32 value);

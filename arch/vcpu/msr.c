@@ -616,6 +616,11 @@ static inline bool offered(const struct msr_row *row)
 
 static int unknown(struct vcpu *v, u32 msr, const u64 *written)
 {
+	struct board *b = &v->vm->board;
+
+	spin_lock(&b->lock);
+	bus_note_unhandled(&b->bus, BUS_MSR, msr);
+	spin_unlock(&b->lock);
 	if (v->unknown_msr_notes < UNKNOWN_NOTES_MAX) {
 		v->unknown_msr_notes++;
 		if (written)

@@ -63,6 +63,10 @@ static void mechanism(void)
 	outl(ADDRESS, at(0, 0, 0));
 	outw(ADDRESS, 0x0055); /* the other byte is CF9, the reset control */
 	inside_only(inl(ADDRESS) == at(0, 0, 0), "CF8 takes dwords only: a word");
+	/* Bare, QEMU would reset. */
+	if (under_plinth)
+		outw(ADDRESS, 0x0600);
+	inside_only(inw(ADDRESS) == 0xffff, "CF9 takes bytes only");
 	outl(ADDRESS, at(0, 0, 0));
 	outb(0xcf9, 0);
 	is(inl(ADDRESS), at(0, 0, 0), "CF9 is not part of the address");

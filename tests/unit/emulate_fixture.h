@@ -93,7 +93,9 @@ static inline void port_write(void *dev, u16 offset, unsigned int size, u32 valu
 	port_log[port_logged++].value = value;
 }
 
-static const struct port_ops port_ops = { port_read, port_write, 4, 0, "test" };
+static const struct port_ops port_ops = {
+	.read = port_read, .write = port_write, .max_size = 4, .min_size = 0, .name = "test"
+};
 
 /* Long mode, the first 2 MiB and the device mapped one to one. */
 static inline void long_mode(void)

@@ -225,7 +225,9 @@ static void test_requests(void **state)
 		{ 0x64, 1, 0xfe, BOARD_RESET },	       { 0x605, 1, 0x34, BOARD_POWER_OFF },
 		{ 0x604, 2, 0x3400, BOARD_POWER_OFF }, { 0xf4, 4, 0x1234, BOARD_DEBUG_EXIT },
 		{ 0xf4, 1, 0x34, BOARD_DEBUG_EXIT },   { 0xf5, 1, 0x34, BOARD_NONE },
-		{ 0x80, 1, 0x34, BOARD_NONE },
+		{ 0x80, 1, 0x34, BOARD_NONE },	       { 0xcf8, 2, 0x0600, BOARD_NONE },
+		{ 0xcf9, 2, 0x0006, BOARD_NONE },      { 0xcf8, 4, 0x0600, BOARD_NONE },
+		{ 0xcf7, 4, 0x060000, BOARD_NONE },    { 0xcf6, 4, 0x06000000, BOARD_NONE },
 	};
 
 	(void)state;

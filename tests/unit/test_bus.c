@@ -67,11 +67,21 @@ static void probe_mmio_write(void *dev, u64 offset, unsigned int size, u64 value
 	p->log[p->n++].value = value;
 }
 
-static const struct port_ops byte_ops = { probe_read, probe_write, 1, 0, "byte" };
-static const struct port_ops word_ops = { probe_read, probe_write, 2, 0, "word" };
-static const struct port_ops dword_ops = { probe_read, probe_write, 4, 0, "dword" };
-static const struct port_ops only_dword_ops = { probe_read, probe_write, 4, 4, "only dword" };
-static const struct port_ops no_ops = { probe_read, probe_write, 1, 4, "nothing" };
+static const struct port_ops byte_ops = {
+	.read = probe_read, .write = probe_write, .max_size = 1, .min_size = 0, .name = "byte"
+};
+static const struct port_ops word_ops = {
+	.read = probe_read, .write = probe_write, .max_size = 2, .min_size = 0, .name = "word"
+};
+static const struct port_ops dword_ops = {
+	.read = probe_read, .write = probe_write, .max_size = 4, .min_size = 0, .name = "dword"
+};
+static const struct port_ops only_dword_ops = {
+	.read = probe_read, .write = probe_write, .max_size = 4, .min_size = 4, .name = "only dword"
+};
+static const struct port_ops no_ops = {
+	.read = probe_read, .write = probe_write, .max_size = 1, .min_size = 4, .name = "nothing"
+};
 static const struct mmio_ops mmio_ops = { probe_mmio_read, probe_mmio_write, "mmio" };
 
 static int setup(void **state)
@@ -187,32 +197,39 @@ static void test_widths(void **state)
 	}
 }
 
-static u64 count_of(u64 where, bool mmio)
+static u64 count_of(enum bus_space space, u64 where)
 {
 	for (unsigned int i = 0; i < bus.unhandleds; i++)
-		if (bus.unhandled[i].where == where && bus.unhandled[i].mmio == mmio)
+		if (bus.unhandled[i].where == where && bus.unhandled[i].space == space)
 			return bus.unhandled[i].count;
 	return 0;
 }
 
 static void test_unhandled(void **state)
 {
-	u64 sum = 0;
-
 	(void)state;
 	bus_port_read(&bus, 0x300, 4);
 	bus_port_write(&bus, 0x300, 1, 0);
 	bus_mmio_read(&bus, 0x300, 4);
-	assert_int_equal(count_of(0x300, false), 2);
-	assert_int_equal(count_of(0, true), 1);
+	bus_note_unhandled(&bus, BUS_MSR, 0x300);
+	assert_int_equal(count_of(BUS_PORT, 0x300), 2);
+	assert_int_equal(count_of(BUS_MEMORY, 0), 1);
+	assert_int_equal(count_of(BUS_MSR, 0x300), 1);
 	bus_mmio_write(&bus, 0xd0001ffe, 4, 0);
-	assert_int_equal(count_of(0xd0001000, true), 1);
+	assert_int_equal(count_of(BUS_MEMORY, 0xd0001000), 1);
+	assert_int_equal(bus.unhandleds, 4);
 	for (u16 i = 0; i < 100; i++)
 		bus_port_read(&bus, 0x400 + i, 1);
-	for (unsigned int i = 0; i < BUS_UNHANDLED; i++)
-		sum += bus.unhandled[i].count;
-	assert_int_equal(sum, 104);
-	assert_int_equal(bus.unhandled[BUS_UNHANDLED - 1].count, 72);
+	assert_int_equal(bus.unhandleds, BUS_UNHANDLED);
+	assert_int_equal(bus.unhandled_others, 104 - BUS_UNHANDLED);
+	/* What has a slot goes on counting. */
+	bus_port_read(&bus, 0x400, 1);
+	assert_int_equal(count_of(BUS_PORT, 0x400), 2);
+	bus_forget_unhandled(&bus);
+	assert_int_equal(bus.unhandleds, 0);
+	assert_int_equal(bus.unhandled_others, 0);
+	bus_port_read(&bus, 0x463, 1);
+	assert_int_equal(count_of(BUS_PORT, 0x463), 1);
 }
 
 static void test_mmio(void **state)
@@ -241,6 +258,36 @@ static void test_mmio(void **state)
 	assert_int_equal(a.log[4].size, 2);
 }
 
+static const struct port_ops whole_ops = {
+	.read = probe_read,
+	.write = probe_write,
+	.max_size = 1,
+	.whole = true,
+	.name = "whole",
+};
+
+/* A range of whole accesses: no byte of a wider one, whoever is beside or over it. */
+static void test_whole(void **state)
+{
+	(void)state;
+	assert_int_equal(bus_add_port(&bus, 0x9, 1, &whole_ops, &b), 0);
+	for (unsigned int over = 0; over < 2; over++) {
+		if (over)
+			assert_int_equal(bus_add_port(&bus, 0x8, 4, &only_dword_ops, &a), 0);
+		b.n = 0;
+		b.tag = 0x20;
+		bus_port_write(&bus, 0x8, 2, 0x1234);
+		bus_port_write(&bus, 0x9, 2, 0x1234);
+		bus_port_write(&bus, 0x6, 4, 0x12345678);
+		assert_int_equal(b.n, 0);
+		assert_int_equal(bus_port_read(&bus, 0x8, 2), 0xffff);
+		bus_port_write(&bus, 0x9, 1, 0x56);
+		assert_int_equal(b.n, 1);
+		assert_int_equal(b.log[0].value, 0x56);
+		assert_int_equal(bus_port_read(&bus, 0x9, 1), 0x20);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -248,6 +295,7 @@ int main(void)
 		cmocka_unit_test_setup(test_write_split, setup),
 		cmocka_unit_test_setup(test_errors, setup),
 		cmocka_unit_test_setup(test_widths, setup),
+		cmocka_unit_test_setup(test_whole, setup),
 		cmocka_unit_test_setup(test_unhandled, setup),
 		cmocka_unit_test_setup(test_mmio, setup),
 	};
