@@ -59,6 +59,12 @@ static const struct choice poweroff_actions[] = {
 	{ NULL, 0 },
 };
 
+static const struct choice reports[] = {
+	{ "unhandled", REPORT_UNHANDLED },
+	{ "memory", REPORT_MEMORY },
+	{ NULL, 0 },
+};
+
 static bool choose(const struct choice *list, const char *s, unsigned int *value)
 {
 	for (; list->name; list++) {
@@ -247,6 +253,30 @@ static bool set_debug_exit(struct options *o, const char *value)
 	return parse_port(value, &o->debug_exit);
 }
 
+static bool set_report(struct options *o, const char *value)
+{
+	char text[VALUE_MAX];
+	char *next = text;
+	u32 report = 0;
+
+	if (!value || strlen(value) >= sizeof(text))
+		return false;
+	memcpy(text, value, strlen(value) + 1);
+	while (next) {
+		char *item = next;
+		unsigned int what;
+
+		next = strchr(item, ',');
+		if (next)
+			*next++ = '\0';
+		if (!choose(reports, item, &what))
+			return false;
+		report |= what;
+	}
+	o->report = report;
+	return true;
+}
+
 static bool set_help(struct options *o, const char *value)
 {
 	if (value)
@@ -267,6 +297,9 @@ static const struct option table[] = {
 	  set_poweroff },
 	{ "debug-exit", "[PORT]",
 	  "give the guest a debug exit port, 0xf4 unless named; default none", set_debug_exit },
+	{ "report", "unhandled|memory[,...]",
+	  "after each run of the guest: what nobody answered, checksums of what must not change",
+	  set_report },
 	{ "help", NULL, "print this list", set_help },
 };
 

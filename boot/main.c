@@ -18,6 +18,7 @@
 #include "panic.h"
 #include "policy.h"
 #include "printk.h"
+#include "report.h"
 #include "time.h"
 #include "virt.h"
 #include "vm.h"
@@ -260,10 +261,12 @@ static enum board_request run_guest(struct vm *vm, const struct guest_kind *kind
 	vcpu_reset(vm->vcpu[0], false);
 	if (kind->load(vm, boot_info.module, boot_info.module_count, &why))
 		fatal("%s: %s", kind->name, why);
+	report_start(vm, &options, &boot_info);
 	printk_guest_running(true);
 	machine_start_console(vm);
 	vcpu_run(vm->vcpu[0]);
 	printk_guest_running(false);
+	report_end(vm, &options, &boot_info);
 	return b->request;
 }
 

@@ -24,6 +24,7 @@ struct gpmap_format {
 	u64 (*table)(hpa_t table);
 	unsigned int levels;	/* of tables: 4 */
 	unsigned int max_level; /* largest leaf level: 1 or 2 */
+	u64 hardware_bits;	/* of an entry: what the processor sets by itself */
 };
 
 /* One run of guest-physical pages with the host memory behind it. */
@@ -70,5 +71,7 @@ int gpmap_fill(const struct gpmap *m, gpa_t gpa, u8 byte, u64 len);
  * or 0.
  */
 u64 gpmap_lookup(const struct gpmap *m, gpa_t gpa, unsigned int *level);
+/* Of all tables, without the hardware's bits. */
+u64 gpmap_checksum(const struct gpmap *m);
 
 #endif

@@ -114,5 +114,13 @@ int paging_ensure(hpa_t pa, u64 len, unsigned int flags);
 int paging_unmap(hpa_t pa, u64 len);
 /* What CR3 holds, for the other CPUs. */
 hpa_t paging_root(void);
+/* Of all tables, without accessed and dirty bits. */
+u64 paging_checksum(void);
+
+/*
+ * A checksum of the 64-bit words in [p, p + len), each and-ed with mask (mm/checksum.c). sum is that
+ * of what comes before, 0 at the start.
+ */
+u64 checksum_words(u64 sum, const void *p, u64 len, u64 mask);
 
 #endif

@@ -22,6 +22,12 @@ enum poweroff_action {
 	POWEROFF_HALT,
 };
 
+/* After each life of the guest. */
+enum report {
+	REPORT_UNHANDLED = BIT(0), /* accesses that nobody answered */
+	REPORT_MEMORY = BIT(1),	   /* checksums of what must not change */
+};
+
 #define OPTIONS_WARNINGS_MAX 8
 #define OPTIONS_WARNING_LEN  112
 
@@ -36,6 +42,7 @@ struct options {
 	enum reset_action reset;
 	enum poweroff_action poweroff;
 	u16 debug_exit; /* port, 0 = none */
+	u32 report;	/* enum report, or-ed */
 	bool help;
 
 	/* The console is not there yet while this is parsed: to be printed later. */

@@ -300,3 +300,17 @@ u64 gpmap_lookup(const struct gpmap *m, gpa_t gpa, unsigned int *level)
 		*level = l;
 	return entry;
 }
+
+static u64 table_checksum(const struct gpmap *m, const u64 *table, unsigned int level, u64 sum)
+{
+	sum = checksum_words(sum, table, PAGE_SIZE, ~m->format->hardware_bits);
+	for (unsigned int i = 0; i < ENTRIES; i++)
+		if (table[i] != 0 && !is_leaf(table[i], level))
+			sum = table_checksum(m, entry_table(table[i]), level - 1, sum);
+	return sum;
+}
+
+u64 gpmap_checksum(const struct gpmap *m)
+{
+	return table_checksum(m, m->root, m->format->levels - 1, 0);
+}

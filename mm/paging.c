@@ -336,3 +336,17 @@ int paging_init(const struct memmap *m)
 	paging.loaded = true;
 	return 0;
 }
+
+static u64 table_checksum(const u64 *table, unsigned int level, u64 sum)
+{
+	sum = checksum_words(sum, table, PAGE_SIZE, ~(u64)(PTE_A | PTE_D));
+	for (unsigned int i = 0; i < ENTRIES && level > 0; i++)
+		if ((table[i] & PTE_P) && !is_large(table[i], level))
+			sum = table_checksum(phys_to_virt(table[i] & PTE_ADDR), level - 1, sum);
+	return sum;
+}
+
+u64 paging_checksum(void)
+{
+	return table_checksum(paging.root, LEVELS - 1, 0);
+}

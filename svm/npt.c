@@ -38,4 +38,5 @@ struct gpmap_format npt_format = {
 	.table = npt_table,
 	.levels = 4,
 	.max_level = 2,
+	.hardware_bits = PTE_A | PTE_D,
 };

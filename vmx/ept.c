@@ -44,6 +44,7 @@ struct gpmap_format ept_format = {
 	.leaf = ept_leaf,
 	.table = ept_table,
 	.levels = 4,
+	.hardware_bits = EPT_ACCESSED | EPT_DIRTY,
 };
 
 void ept_configure(const struct vmx_controls *c)

@@ -76,6 +76,7 @@ static void test_defaults(void **state)
 	assert_int_equal(o.reset, RESET_RESTART);
 	assert_int_equal(o.poweroff, POWEROFF_OFF);
 	assert_int_equal(o.debug_exit, 0);
+	assert_int_equal(o.report, 0);
 	assert_false(o.help);
 	assert_int_equal(o.warnings, 0);
 }
@@ -155,6 +156,11 @@ static void test_all(void **state)
 	assert_int_equal(o.log_level, LOG_ERR);
 	assert_int_equal(o.debug_exit, 0x501);
 	assert_int_equal(o.warnings, 0);
+	options_parse("report=unhandled,memory", &o);
+	assert_int_equal(o.report, REPORT_UNHANDLED | REPORT_MEMORY);
+	options_parse("report=unhandled report=memory", &o);
+	assert_int_equal(o.report, REPORT_MEMORY);
+	assert_int_equal(o.warnings, 0);
 	options_parse("reset=reboot loglevel=warn poweroff=halt", &o);
 	assert_int_equal(o.reset, RESET_REBOOT);
 	assert_int_equal(o.log_level, LOG_WARN);
@@ -164,11 +170,12 @@ static void test_all(void **state)
 static void test_warnings(void **state)
 {
 	static const char *const bad[] = {
-		"mem",	    "mem=",   "mem=12X",     "mem=1 000",	  "loglevel=loud",
-		"loglevel", "reset=", "reset=off",   "poweroff=poweroff", "poweroff",
-		"help=1",   "help=",  "debug-exit=", "debug-exit=0",	  "debug-exit=0x10000",
-		"Mem=1G",   "=",      "=x",	     "memory=1G",	  "me=1",
-		"quiet",
+		"mem",	      "mem=",	"mem=12X",     "mem=1 000",	    "loglevel=loud",
+		"loglevel",   "reset=", "reset=off",   "poweroff=poweroff", "poweroff",
+		"help=1",     "help=",	"debug-exit=", "debug-exit=0",	    "debug-exit=0x10000",
+		"Mem=1G",     "=",	"=x",	       "memory=1G",	    "me=1",
+		"quiet",      "report", "report=",     "report=memory,",    "report=,memory",
+		"report=all",
 	};
 
 	(void)state;
@@ -222,7 +229,7 @@ static unsigned int help_lines;
 static void help_line(const char *text)
 {
 	static const char *const names[] = { "console=",  "mem=",	"loglevel=", "reset=",
-					     "poweroff=", "debug-exit", "help:" };
+					     "poweroff=", "debug-exit", "report=",   "help:" };
 
 	assert_true(help_lines < ARRAY_SIZE(names));
 	assert_int_equal(strncmp(text, names[help_lines], strlen(names[help_lines])), 0);
@@ -235,7 +242,7 @@ static void test_help(void **state)
 	(void)state;
 	help_lines = 0;
 	options_help(help_line);
-	assert_int_equal(help_lines, 7);
+	assert_int_equal(help_lines, 8);
 }
 
 static void test_noise(void **state)

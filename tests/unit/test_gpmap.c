@@ -72,10 +72,10 @@ static u64 ept_leaf(hpa_t pa, unsigned int level, unsigned int prot, enum memtyp
 	return pa | prot | (u64)type << 3 | (level ? 0x80U : 0U);
 }
 
-static const struct gpmap_format npt_1g = { "npt 1G", npt_leaf, npt_table, 4, 2 };
-static const struct gpmap_format npt_2m = { "npt 2M", npt_leaf, npt_table, 4, 1 };
-static const struct gpmap_format npt_4k = { "npt 4K", npt_leaf, npt_table, 4, 0 };
-static const struct gpmap_format ept = { "ept", ept_leaf, npt_table, 4, 2 };
+static const struct gpmap_format npt_1g = { "npt 1G", npt_leaf, npt_table, 4, 2, 0 };
+static const struct gpmap_format npt_2m = { "npt 2M", npt_leaf, npt_table, 4, 1, 0 };
+static const struct gpmap_format npt_4k = { "npt 4K", npt_leaf, npt_table, 4, 0, 0 };
+static const struct gpmap_format ept = { "ept", ept_leaf, npt_table, 4, 2, 0 };
 
 static struct gpmap m;
 
@@ -108,8 +108,8 @@ static void expect_nothing(gpa_t gpa)
 
 static void test_init(void **state)
 {
-	static const struct gpmap_format levels = { "", npt_leaf, npt_table, 6, 1 };
-	static const struct gpmap_format leaf = { "", npt_leaf, npt_table, 4, 3 };
+	static const struct gpmap_format levels = { "", npt_leaf, npt_table, 6, 1, 0 };
+	static const struct gpmap_format leaf = { "", npt_leaf, npt_table, 4, 3, 0 };
 
 	(void)state;
 	assert_int_equal(gpmap_init(&m, &levels), -EINVAL);
@@ -427,6 +427,37 @@ static void test_random(void **state)
 	}
 }
 
+/* Every table counts, and of its entries all but what the processor sets. */
+static void test_checksum(void **state)
+{
+	static const struct gpmap_format marks = {
+		"marks", ept_leaf, npt_table, 4, 2, .hardware_bits = BIT64(8) | BIT64(9)
+	};
+	unsigned int entries = 0;
+	u64 sum;
+
+	(void)state;
+	start(&marks);
+	sum = gpmap_checksum(&m);
+	assert_int_equal(gpmap_add(&m, 0, RAM_BASE, MIB(2) + PAGE_SIZE, GP_READ, MEMTYPE_WB), 0);
+	assert_int_not_equal(gpmap_checksum(&m), sum);
+	sum = gpmap_checksum(&m);
+	assert_int_equal(pages_used, 4);
+	for (u64 *e = (u64 *)tables; e < (u64 *)&tables[pages_used * PAGE_SIZE]; e++) {
+		if (*e == 0)
+			continue;
+		entries++;
+		*e ^= BIT64(8) | BIT64(9);
+		assert_int_equal(gpmap_checksum(&m), sum);
+		*e ^= BIT64(10);
+		assert_int_not_equal(gpmap_checksum(&m), sum);
+		*e ^= BIT64(8) | BIT64(9) | BIT64(10);
+	}
+	/* Three tables, a large page and a small one. */
+	assert_int_equal(entries, 5);
+	assert_int_equal(gpmap_checksum(&m), sum);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -435,7 +466,7 @@ int main(void)
 		cmocka_unit_test(test_refused),	      cmocka_unit_test(test_extents),
 		cmocka_unit_test(test_ptr),	      cmocka_unit_test(test_copy),
 		cmocka_unit_test(test_out_of_memory), cmocka_unit_test(test_left_over_table),
-		cmocka_unit_test(test_random),
+		cmocka_unit_test(test_random),	      cmocka_unit_test(test_checksum),
 	};
 
 	return cmocka_run_group_tests_name("gpmap", tests, NULL, NULL);

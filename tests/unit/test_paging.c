@@ -386,6 +386,30 @@ static void test_random(void **state)
 	}
 }
 
+/* Every table counts; accessed and dirty bits do not. */
+static void test_checksum(void **state)
+{
+	unsigned int entries = 0;
+	u64 sum;
+
+	(void)state;
+	assert_int_equal(start(true), 0);
+	sum = paging_checksum();
+	for (u64 *e = (u64 *)tables; e < (u64 *)&tables[pages_used * PAGE_SIZE]; e++) {
+		if (!(*e & PTE_P))
+			continue;
+		entries++;
+		*e ^= PTE_A | PTE_D;
+		assert_int_equal(paging_checksum(), sum);
+		*e ^= PTE_U;
+		assert_int_not_equal(paging_checksum(), sum);
+		*e ^= PTE_A | PTE_D | PTE_U;
+	}
+	assert_true(entries > pages_used);
+	assert_int_equal(paging_map(GIB(2), PAGE_SIZE, MAP_UNCACHED), 0);
+	assert_int_not_equal(paging_checksum(), sum);
+}
+
 int main(void)
 {
 	/* clang-format off */
@@ -397,6 +421,7 @@ int main(void)
 		cmocka_unit_test_setup(test_unmap, pc),
 		cmocka_unit_test_setup(test_ensure, pc),
 		cmocka_unit_test_setup(test_random, pc),
+		cmocka_unit_test_setup(test_checksum, pc),
 	};
 	/* clang-format on */
 
