@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Linux bzImage by the 64-bit boot protocol: Linux 6.1, Documentation/arch/x86/boot.rst and
- * zero-page.rst. No real-mode code runs: the setup header is copied into a zero page and the kernel
- * is entered in 64-bit mode, 0x200 bytes into its protected-mode part.
+ * Linux bzImage by the 64-bit or the 32-bit boot protocol: Linux 6.1, Documentation/arch/x86/boot.rst
+ * and zero-page.rst. No real-mode code runs: the setup header is copied into a zero page and the
+ * kernel is entered in 64-bit mode, 0x200 bytes into its protected-mode part, or, when it has no such
+ * entry, in flat 32-bit protected mode at the part's start.
  *
  * Low memory, which the kernel leaves alone until it has copied what it needs:
  * zero page, GDT and page tables from 0x10000, the command line from 0x20000 to the EBDA.
@@ -29,11 +30,16 @@ _Static_assert(BOOT_TABLES + GUEST_IDENTITY_PAGES * PAGE_SIZE <= COMMAND_LINE, "
 #define HEADER_JUMP_LENGTH    0x201U
 #define BOOT_FLAG	      0xaa55U
 #define HEADER_MAGIC	      0x53726448U /* "HdrS" */
-#define PROTOCOL_MIN	      0x020cU
+#define PROTOCOL_MIN	      0x0204U	  /* syssize is trustworthy from here on */
+#define PROTOCOL_RELOCATABLE  0x0205U
+#define PROTOCOL_CMDLINE_SIZE 0x0206U
+#define PROTOCOL_PREF_ADDRESS 0x020aU
+#define PROTOCOL_XLOADFLAGS   0x020cU
 #define PROTOCOL_RSDP	      0x020eU /* acpi_rsdp_addr is read from here on */
 #define LOADFLAGS_LOADED_HIGH BIT(0)
 #define XLF_KERNEL_64	      BIT(0)
 #define XLF_ABOVE_4G	      BIT(1)
+#define CMDLINE_SIZE_DEFAULT  255U
 #define LOADER_UNDEFINED      0xffU
 #define VID_MODE_NORMAL	      0xffffU
 #define ENTRY_64	      0x200U
@@ -180,12 +186,12 @@ static int check_header(const struct setup_header *h, const char **why)
 				 PROTOCOL_MIN & 0xffU);
 		return -EINVAL;
 	}
-	if (!(h->xloadflags & XLF_KERNEL_64)) {
-		*why = "the kernel has no 64-bit entry point (a 32-bit kernel?)";
-		return -EINVAL;
-	}
 	if (!(h->loadflags & LOADFLAGS_LOADED_HIGH)) {
 		*why = "the kernel is a zImage, a bzImage is needed";
+		return -EINVAL;
+	}
+	if (h->code32_start < LOW_END) {
+		*why = "the image starts in real mode and needs a BIOS";
 		return -EINVAL;
 	}
 	if (h->relocatable_kernel &&
@@ -195,6 +201,21 @@ static int check_header(const struct setup_header *h, const char **why)
 		return -EINVAL;
 	}
 	return 0;
+}
+
+/* Fields that are younger than the header's protocol version are not its own: their defaults. */
+static void set_defaults(struct setup_header *h)
+{
+	if (h->version < PROTOCOL_RELOCATABLE)
+		h->relocatable_kernel = 0;
+	if (h->version < PROTOCOL_CMDLINE_SIZE)
+		h->cmdline_size = CMDLINE_SIZE_DEFAULT;
+	if (h->version < PROTOCOL_PREF_ADDRESS) {
+		h->pref_address = LOW_END;
+		h->init_size = 0;
+	}
+	if (h->version < PROTOCOL_XLOADFLAGS)
+		h->xloadflags = 0;
 }
 
 static int parse_image(const struct boot_module *m, struct image *img, const char **why)
@@ -216,28 +237,29 @@ static int parse_image(const struct boot_module *m, struct image *img, const cha
 				 (unsigned long long)m->len);
 		return -EINVAL;
 	}
+	/* Bytes beyond the header's own end are code and must not reach the zero page. */
+	header_len = HEADER_FIXED_END - HEADER_OFFSET + (h->jump >> 8);
+	if (header_len < sizeof(*h))
+		memset((u8 *)h + header_len, 0, sizeof(*h) - header_len);
+	set_defaults(h);
 	if (check_header(h, why))
 		return -EINVAL;
 
 	setup_len = (u64)(h->setup_sects ? h->setup_sects : SETUP_SECTS_DEFAULT) * SECTOR + SECTOR;
-	img->payload_len = (u64)h->syssize * PARAGRAPH;
-	want = setup_len + img->payload_len;
-	if (m->len < want) {
+	want = setup_len + (u64)h->syssize * PARAGRAPH;
+	/* syssize is rounded up, the file need not be filled up. */
+	if (m->len < setup_len || (m->len < want && want - m->len >= PARAGRAPH)) {
 		*why = guest_why("bzImage is truncated: %llu of %llu bytes",
 				 (unsigned long long)m->len, (unsigned long long)want);
 		return -EINVAL;
 	}
+	img->payload_len = min_u64(m->len, want) - setup_len;
 	if (img->payload_len <= ENTRY_64) {
 		*why = "the bzImage holds no kernel";
 		return -EINVAL;
 	}
 	img->payload = (const u8 *)phys_to_virt(m->start) + setup_len;
 	img->need = max_u64(h->init_size, img->payload_len);
-
-	/* Bytes beyond the header's own end are code and must not reach the zero page. */
-	header_len = HEADER_FIXED_END - HEADER_OFFSET + (h->jump >> 8);
-	if (header_len < sizeof(*h))
-		memset((u8 *)h + header_len, 0, sizeof(*h) - header_len);
 	return 0;
 }
 
@@ -420,8 +442,10 @@ static int linux_load(struct vm *vm, const struct boot_module *m, unsigned int n
 		err = gpmap_fill(&vm->gpmap, COMMAND_LINE + args_len, 0, 1);
 	if (!err)
 		err = write_zero_page(vm, &img, &l, rsdp);
-	if (!err)
+	if (!err && (img.hdr.xloadflags & XLF_KERNEL_64))
 		err = guest_enter_long(vm, BOOT_GDT, BOOT_TABLES, l.kernel + ENTRY_64);
+	else if (!err)
+		err = guest_enter_protected(vm, BOOT_GDT, l.kernel);
 	if (err) {
 		*why = "guest RAM has a hole where the kernel goes";
 		return err;

@@ -292,17 +292,16 @@ static void test_not_linux(void **state)
 static void test_protocol(void **state)
 {
 	(void)state;
-	put16(0x206, 0x0206);
-	expect_error(1, -EINVAL, "boot protocol 2.06 is too old (2.12 needed)");
-	put16(0x206, 0x020b);
-	expect_error(1, -EINVAL, "boot protocol 2.11 is too old");
-	put16(0x206, 0x020c);
+	put16(0x206, 0x0203);
+	expect_error(1, -EINVAL, "boot protocol 2.03 is too old (2.04 needed)");
+	put16(0x206, 0x0204);
 	load_ok(1);
-	put16(0x236, 0x3e);
-	expect_error(1, -EINVAL, "64-bit");
 	make_image();
 	image[0x211] = 0;
 	expect_error(1, -EINVAL, "zImage");
+	make_image();
+	put32(0x214, 0); /* an image whose setup code does it all */
+	expect_error(1, -EINVAL, "starts in real mode and needs a BIOS");
 	make_image();
 	put32(0x230, 0);
 	expect_error(1, -EINVAL, "alignment");
@@ -313,11 +312,74 @@ static void test_protocol(void **state)
 	expect_error(1, -EINVAL, "no kernel");
 }
 
+static void expect_entry(bool wide, gpa_t at)
+{
+	struct vcpu *v = &boot_vcpu;
+
+	load_ok(2);
+	assert_int_equal(vcpu_rip(v), at + (wide ? 0x200 : 0));
+	assert_int_equal(vcpu_code_size(v), wide ? 8 : 4);
+	assert_int_equal(vcpu_gpr(v, GPR_RSI), ZERO_PAGE);
+	assert_int_equal(vcpu_gpr(v, GPR_RBX) | vcpu_gpr(v, GPR_RBP) | vcpu_gpr(v, GPR_RDI), 0);
+	assert_int_equal(guest_u32(ZERO_PAGE + 0x214), at);
+	assert_guest_bytes(at, image + SETUP_BYTES, PAYLOAD);
+}
+
+/* boot.rst, "32-bit boot protocol": flat segments, no paging, at the start of the kernel. */
+static void test_32_bit_entry(void **state)
+{
+	struct vcpu *v = &boot_vcpu;
+
+	(void)state;
+	put16(0x236, 0x3e); /* all but XLF_KERNEL_64 */
+	expect_entry(false, MIB(16));
+	assert_int_equal(vcpu_cr0(v) & (CR0_PE | CR0_PG), CR0_PE);
+	assert_int_equal(vcpu_cr4(v), 0);
+	assert_int_equal(vcpu_efer(v), 0);
+	assert_int_equal(vcpu_rflags(v), RFLAGS_ONE);
+	assert_int_equal(vcpu_seg(v, SEG_CS)->selector, 0x10);
+	assert_int_equal(vcpu_seg(v, SEG_DS)->selector, 0x18);
+	assert_int_equal(vcpu_seg(v, SEG_ES)->selector, 0x18);
+	assert_int_equal(vcpu_seg(v, SEG_SS)->selector, 0x18);
+	assert_int_equal(guest_u64(v->gdtr.base + 0x10), 0x00cf9b000000ffffULL);
+	assert_int_equal(guest_u64(v->gdtr.base + 0x18), 0x00cf93000000ffffULL);
+	assert_guest_string(guest_u32(ZERO_PAGE + 0x228), "console=ttyS0");
+}
+
+/* A field counts only from the protocol version on that has it. */
+static void test_old_protocols(void **state)
+{
+	(void)state;
+	put16(0x206, 0x020b); /* no xloadflags */
+	expect_entry(false, MIB(16));
+	put16(0x206, 0x0209); /* no preferred address */
+	expect_entry(false, MIB(2));
+	put32(0x238, 12);
+	expect_error(1, -E2BIG, "longer than the 12 bytes");
+	put16(0x206, 0x0205); /* cmdline_size is 255 */
+	expect_entry(false, MIB(2));
+	put16(0x206, 0x0204); /* not relocatable */
+	put32(0x230, 0x300000);
+	expect_entry(false, MIB(1));
+}
+
+/* syssize counts paragraphs: the file may end inside the last one. */
+static void test_last_paragraph(void **state)
+{
+	(void)state;
+	put32(0x1f4, PAYLOAD / 16 + 1);
+	expect_error(1, -EINVAL, "bzImage is truncated: 34816 of 34832 bytes");
+	module_set(&mod[0], image, IMAGE_BYTES - 8, "");
+	put32(0x1f4, PAYLOAD / 16);
+	load_ok(1);
+	assert_guest_bytes(MIB(16), image + SETUP_BYTES, PAYLOAD - 8);
+}
+
 /* Every length gives a defined answer; the copy is exact, so that a read beyond it is seen. */
 static void test_truncated(void **state)
 {
 	(void)state;
-	for (u64 len = 0; len < IMAGE_BYTES; len += len < 0x300 ? 1 : 509) {
+	for (u64 len = 0; len <= IMAGE_BYTES - 16; len += len < 0x300 ? 1 : 509) {
 		const char *why = NULL;
 		u8 *copy = malloc(len ? len : 1);
 		int err;
@@ -331,8 +393,8 @@ static void test_truncated(void **state)
 		if (len >= 0x208)
 			assert_reason(why, "bzImage is truncated: ");
 	}
-	module_set(&mod[0], image, IMAGE_BYTES - 1, "");
-	expect_error(1, -EINVAL, "bzImage is truncated: 34815 of 34816 bytes");
+	module_set(&mod[0], image, IMAGE_BYTES - 16, "");
+	expect_error(1, -EINVAL, "bzImage is truncated: 34800 of 34816 bytes");
 	image[0x1f1] = 0; /* means 4 */
 	expect_error(1, -EINVAL, "bzImage is truncated: ");
 }
@@ -371,6 +433,8 @@ static void test_random_headers(void **state)
 		put16(0x206, 0x020f);
 		image[0x211] |= 1;
 		image[0x236] |= 1;
+		if (round & 8)
+			put16(0x206, 0x0204 + (u32)rand() % 12);
 		if (round & 1) {
 			image[0x1f1] = SETUP_SECTS;
 			put32(0x1f4, PAYLOAD / 16);
@@ -434,6 +498,9 @@ int main(void)
 		T(test_kernel_does_not_fit),
 		T(test_not_linux),
 		T(test_protocol),
+		T(test_32_bit_entry),
+		T(test_old_protocols),
+		T(test_last_paragraph),
 		T(test_truncated),
 		T(test_command_line),
 		T(test_random_headers),
