@@ -72,7 +72,9 @@ UCFLAGS	:= -std=gnu17 -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=
 UROOMS	:= boot boot/guest arch/vcpu mm dev debug
 USRC	:= $(filter-out boot/main.c mm/paging.c,$(wildcard $(addsuffix /*.c,$(UROOMS)))) \
 	   vmx/controls.c vmx/fields.c vmx/ept.c vmx/check.c
-UOBJ	:= $(USRC:%.c=$(BUILD)/unit/%.o)
+# Code that is only data to Plinth, and so to a host program.
+UDATA	:= $(BUILD)/boot/guest/bios.asm.o
+UOBJ	:= $(USRC:%.c=$(BUILD)/unit/%.o) $(UDATA)
 UTESTS	:= $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 T	?= $(UTESTS)
 
@@ -112,7 +114,7 @@ FUZZES	:= $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FRUN	:= $(or $(filter fuzz_%,$(T)),$(FUZZES))
 # The core's loop is played by world.c. A harness may bring what else these supply.
 FSRC	:= tests/fuzz/world.c $(filter-out $(addprefix arch/vcpu/,vcpu.c exit.c event.c),$(USRC))
-FLIB	:= $(FSRC:%.c=$(BUILD)/fuzz/%.o)
+FLIB	:= $(FSRC:%.c=$(BUILD)/fuzz/%.o) $(UDATA)
 FCOMMON	:= $(BUILD)/fuzz/tests/fuzz/quiet.o $(BUILD)/fuzz/tests/unit/mock.o
 
 $(BUILD)/fuzz/%.o: %.c Makefile

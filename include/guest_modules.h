@@ -47,6 +47,7 @@ void guest_firmware_state(struct vm *vm);
 #define GUEST_EBDA_END	  0xa0000U
 #define GUEST_ROM	  0xe0000U /* ACPI tables; the RSDP comes first */
 #define GUEST_ROM_MPTABLE 0xf0000U
+#define GUEST_ROM_BIOS	  0xff000U /* the last page: code that answers INT */
 #define GUEST_ROM_END	  0x100000U
 
 /* Eight-bit sum that makes all bytes together 0. */
@@ -66,5 +67,8 @@ int guest_fw_cfg(struct vm *vm);
 
 /* Floating pointer and configuration table (boot/guest/mptable.c). 0 or -EFAULT. */
 int guest_write_mptable(struct vm *vm);
+
+/* Interrupt vectors, BIOS data area, EBDA, the code behind them (boot/guest/bios.c). 0 or -EFAULT. */
+int guest_write_bios(struct vm *vm);
 
 #endif

@@ -411,26 +411,6 @@ bool acpi_make_tables(struct acpi_area *a, const struct vm *vm)
 
 /* --- writing ---------------------------------------------------------------------------------- */
 
-#define BDA_EBDA_SEGMENT  0x40eU
-#define BDA_BASE_MEMORY	  0x413U /* KiB */
-#define EBDA_KIB	  ((u8)((GUEST_EBDA_END - GUEST_EBDA) / KIB(1)))
-#define REAL_SEGMENT(gpa) ((u16)((gpa) >> 4))
-
-/* BIOS data area and EBDA: where other software looks for both. */
-static int write_bios_data(struct vm *vm)
-{
-	const u16 segment = REAL_SEGMENT(GUEST_EBDA);
-	const u16 base_kib = (u16)(GUEST_EBDA / KIB(1));
-	const u8 ebda_kib = EBDA_KIB;
-	int err = gpmap_write(&vm->gpmap, BDA_EBDA_SEGMENT, &segment, sizeof(segment));
-
-	if (!err)
-		err = gpmap_write(&vm->gpmap, BDA_BASE_MEMORY, &base_kib, sizeof(base_kib));
-	if (!err)
-		err = gpmap_write(&vm->gpmap, GUEST_EBDA, &ebda_kib, sizeof(ebda_kib));
-	return err;
-}
-
 int guest_write_tables(struct vm *vm, gpa_t *rsdp)
 {
 	static struct acpi_area area; /* too large for the stack */
@@ -449,6 +429,6 @@ int guest_write_tables(struct vm *vm, gpa_t *rsdp)
 	if (!err)
 		err = guest_write_mptable(vm);
 	if (!err)
-		err = write_bios_data(vm);
+		err = guest_write_bios(vm);
 	return err;
 }

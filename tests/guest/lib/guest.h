@@ -104,6 +104,18 @@ int try_wrmsr(u32 msr, u64 value);
 void tss_setup(void);
 void call_user(void (*fn)(u64 arg), u64 arg);
 
+/* --- real mode (real.asm) ------------------------------------------------------------------------- */
+
+struct real_regs {
+	u32 eax, ebx, ecx, edx, esi, edi;
+	u16 flags;
+	u16 sp; /* afterwards: REAL_STACK when the service left the stack as it was */
+};
+#define REAL_STACK 0x6000U
+
+/* INT vector in real mode, with these registers and DS = ES = 0, and what it made of them. The stack grows down from REAL_STACK. */
+void real_int(u8 vector, struct real_regs *r);
+
 /* --- machine ------------------------------------------------------------------------------------ */
 
 #define LAPIC_PAGE  0xfee00000UL
