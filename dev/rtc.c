@@ -353,7 +353,8 @@ static void arm_periodic(struct rtc *r)
 		timer_cancel(r->queue, &r->periodic);
 		return;
 	}
-	pulses = (periods(r) + 1) * period(r);
+	/* The first that made no flag yet, even if it has ended since update_flags() looked. */
+	pulses = (r->periodic_upto + 1) * period(r);
 	/* Rounded up: when it fires the period has ended. */
 	timer_arm(r->queue, &r->periodic,
 		  r->periodic_start + muldiv_u64(pulses, NSEC_PER_SEC, RTC_HZ) + 1);
@@ -367,9 +368,9 @@ static void arm_update(struct rtc *r)
 	if (!frozen(r) && (awaited(r) & (C_UF | C_AF))) {
 		now = clock_read(r);
 		if (awaited(r) & C_UF)
-			at = now.sec + 1;
+			at = r->flags_upto + 1;
 		else
-			at = next_alarm(r, now.sec + 1);
+			at = next_alarm(r, r->flags_upto + 1);
 	}
 	if (at < 0)
 		timer_cancel(r->queue, &r->update);
@@ -428,6 +429,8 @@ static u8 read_c(struct rtc *r)
 	if (value & r->ram[RTC_B] & C_FLAGS)
 		value |= C_IRQF;
 	r->ram[RTC_C] = 0;
+	/* Low even if the next flag is due by now: it makes an edge of its own. */
+	irq_set(&r->irq, false);
 	refresh(r);
 	return value;
 }

@@ -18,10 +18,13 @@ static struct bus bus;
 static struct timer_queue q;
 static struct rtc rtc;
 static u64 now_ns, wall_base;
+static u64 step; /* how far the clock goes on each time it is read */
 static bool irq;
+static u32 falls; /* of the line */
 
 static u64 clock(void)
 {
+	now_ns += step;
 	return now_ns;
 }
 
@@ -34,6 +37,7 @@ static void set_irq(void *ctx, unsigned int line, bool level)
 {
 	(void)ctx;
 	assert_int_equal(line, 8);
+	falls += irq && !level;
 	irq = level;
 }
 
@@ -69,6 +73,8 @@ static void start(u64 unix_time)
 	now_ns = 5 * SEC;
 	wall_base = (unix_time - 5) * SEC;
 	irq = false;
+	falls = 0;
+	step = 0;
 	rtc_init(&rtc, &q, wallclock, (struct irq_line){ .set = set_irq, .line = 8 });
 	assert_int_equal(rtc_attach(&rtc, &bus), 0);
 }
@@ -330,6 +336,41 @@ static void test_periodic(void **state)
 	assert_true(timer_next(&q) > now_ns && timer_next(&q) <= now_ns + 976563);
 }
 
+/*
+ * A period or a second that ends while register C is being read: the line falls for what was read, so that an edge-triggered input
+ * sees the new one, and the new one is neither lost nor late.
+ */
+static void test_ends_while_read(void **state)
+{
+	static const struct {
+		u8 enable;
+		u64 period;
+	} rows[] = { { 0x40, 976563 }, { 0x10, SEC } };
+
+	for (u32 i = 0; i < ARRAY_SIZE(rows); i++)
+		for (u64 before = 0; before < 16; before++) {
+			u64 end;
+			u32 value;
+
+			setup(state);
+			set(0x0b, 0x02 | rows[i].enable);
+			get(0x0c);
+			pass(rows[i].period + 2000);
+			assert_true(irq);
+			end = now_ns - 2000 + rows[i].period;
+			now_ns = end - before * 1000;
+			falls = 0;
+			step = 1000;
+			value = get(0x0c);
+			step = 0;
+			assert_int_equal(value & rows[i].enable, rows[i].enable);
+			assert_int_equal(falls, 1);
+			assert_true(irq || timer_next(&q) <= now_ns + rows[i].period);
+			if (now_ns >= end + 1000 && before > 4)
+				assert_true(irq || timer_next(&q) <= now_ns);
+		}
+}
+
 static void test_alarm(void **state)
 {
 	/* From 12:34:56, which second after the start matches first, and then again after. */
@@ -435,6 +476,7 @@ int main(void)
 		cmocka_unit_test_setup(test_uip, setup),
 		cmocka_unit_test_setup(test_update_ended, setup),
 		cmocka_unit_test_setup(test_periodic, setup),
+		cmocka_unit_test_setup(test_ends_while_read, setup),
 		cmocka_unit_test_setup(test_alarm, setup),
 		cmocka_unit_test_setup(test_ram, setup),
 		cmocka_unit_test_setup(test_random, setup),
