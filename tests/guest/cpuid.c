@@ -4,7 +4,6 @@
  */
 #include "guest.h"
 
-#define AUTHENTIC_AMD	0x68747541 /* "Auth" */
 #define EXT		0x80000000U
 #define COMMON_EDX	0x0183f3ffU /* leaf 1 and 80000001H alike on AMD */
 #define XSAVE_LEGACY	576U	    /* legacy region and header */
@@ -34,7 +33,7 @@ static void leaves(void)
 
 	max_basic = r0.eax;
 	max_ext = re.eax;
-	amd = r0.ebx == AUTHENTIC_AMD;
+	amd = processor_is_amd();
 	l1 = cpuid(1, 0);
 	l7 = cpuid(7, 0);
 	e1 = cpuid(EXT + 1, 0);
@@ -43,16 +42,18 @@ static void leaves(void)
 	ok(max_ext >= EXT + 8 && max_ext < EXT + 0x40, "highest extended leaf");
 	if (amd) {
 		ok(r0.ebx == re.ebx && r0.ecx == re.ecx && r0.edx == re.edx,
-		   "vendor: leaves 0 and 80000000 alike");
+		   "AMD: vendor: leaves 0 and 80000000 alike");
 		is(e1.edx & COMMON_EDX, l1.edx & COMMON_EDX,
-		   "features: leaves 1 and 80000001 alike");
-		is(e1.eax, l1.eax, "family and model: leaves 1 and 80000001 alike");
+		   "AMD: features: leaves 1 and 80000001 alike");
+		is(e1.eax, l1.eax, "AMD: family and model: leaves 1 and 80000001 alike");
 		beyond = cpuid(max_ext + 1, 0);
 		inside_only(!(beyond.eax | beyond.ebx | beyond.ecx | beyond.edx),
-			    "leaves beyond the highest extended one are zero");
+			    "AMD: leaves beyond the highest extended one are zero");
 		beyond = cpuid(max_basic + 1, 0);
 		inside_only(!(beyond.eax | beyond.ebx | beyond.ecx | beyond.edx),
-			    "leaves beyond the highest basic one are zero");
+			    "AMD: leaves beyond the highest basic one are zero");
+	} else {
+		skip("AMD", "another vendor's processor");
 	}
 	hv = cpuid(0x40000000, 0);
 	inside_only(l1.ecx & BIT(31), "hypervisor bit");
@@ -79,7 +80,7 @@ static void topology(void)
 	is(lapic_read(LAPIC_ID) >> 24, id, "topology: APIC id of leaf 1");
 	ok(!htt || logical > 1, "topology: HTT only with several logical processors");
 	if (amd)
-		is((e8.ecx & 0xff) + 1, htt ? logical : 1, "topology: cores of leaf 80000008");
+		is((e8.ecx & 0xff) + 1, htt ? logical : 1, "AMD: topology: cores of leaf 80000008");
 	ok((l1.ebx >> 8 & 0xff) * 8 == 64 || !(l1.edx & BIT(19)), "CLFLUSH line is 64 bytes");
 	if (max_basic >= 0xb) {
 		struct cpuid_regs r = cpuid(0xb, 0);
@@ -105,10 +106,10 @@ static void topology(void)
 	if (amd && (e1.ecx & BIT(22)) && max_ext >= EXT + 0x1e) {
 		struct cpuid_regs r = cpuid(EXT + 0x1e, 0);
 
-		is(r.eax, id, "topology: APIC id of leaf 8000001E");
-		is(r.ebx >> 8 & 0xff, 0, "topology: one thread a core in leaf 8000001E");
+		is(r.eax, id, "topology: leaf 8000001E: APIC id");
+		is(r.ebx >> 8 & 0xff, 0, "topology: leaf 8000001E: one thread a core");
 	} else {
-		skip("topology: APIC id of leaf 8000001E", "not offered");
+		skip("topology: leaf 8000001E", "not offered");
 	}
 }
 
@@ -124,7 +125,8 @@ static void caches(void)
 	struct cpuid_regs r, l2 = cpuid(EXT + 6, 0), first = cpuid(EXT + 5, 0);
 
 	if (amd && (!(e1.ecx & BIT(22)) || max_ext < EXT + 0x1d)) {
-		skip("caches: the list ends", "not offered");
+		skip("caches", "not offered");
+		skip("AMD: caches", "not offered");
 		return;
 	}
 	for (; n < 16; n++) {
@@ -137,11 +139,14 @@ static void caches(void)
 		if ((r.ebx & 0xfff) + 1 != 64)
 			bad++;
 		if (amd && level == 1 && (r.eax & 0x1f) == 1)
-			is(cache_bytes(&r), (first.ecx >> 24) * 1024, "caches: L1D in both leaves");
+			is(cache_bytes(&r), (first.ecx >> 24) * 1024,
+			   "AMD: caches: L1D in both leaves");
 		if (amd && level == 1 && (r.eax & 0x1f) == 2)
-			is(cache_bytes(&r), (first.edx >> 24) * 1024, "caches: L1I in both leaves");
+			is(cache_bytes(&r), (first.edx >> 24) * 1024,
+			   "AMD: caches: L1I in both leaves");
 		if (amd && level == 2)
-			is(cache_bytes(&r), (l2.ecx >> 16) * 1024, "caches: L2 in both leaves");
+			is(cache_bytes(&r), (l2.ecx >> 16) * 1024,
+			   "AMD: caches: L2 in both leaves");
 	}
 	ok(n >= 1 && n < 16, "caches: the list ends");
 	is(bad, 0, "caches: 64-byte lines");
@@ -167,6 +172,7 @@ static void xsave(void)
 		skip("XSAVE", "not offered");
 		return;
 	}
+	skip("XSAVE: no IA32_XSS without it", "XSAVE is offered");
 	ok(!(cpuid(1, 0).ecx & BIT(27)), "XSAVE: OSXSAVE clear while CR4 says so");
 	vector = TRY("xgetbv", "+a"(lo), "+d"(hi) : "c"(0));
 	is((u64)vector, VEC_UD, "XSAVE: XGETBV without CR4.OSXSAVE");
@@ -251,16 +257,16 @@ static void cr4_bits(void)
 		{ 21, 'b', 7, 20, "SMAP" },  { 22, 'c', 7, 3, "PKE" },
 		{ 23, 'c', 7, 7, "CET" },    { 24, 'c', 7, 31, "PKS" },
 	};
-	u64 old = read_cr4();
+	u64 old = read_cr4(), top = page_tables[0];
 
+	/* SMEP and SMAP would take away what is a user's: all memory is, until here. */
+	page_tables[0] = top & ~PTE_U;
+	write_cr3(read_cr3());
 	for (u32 i = 0; i < ARRAY_SIZE(bits); i++) {
 		bool offered = has(bits[i].leaf, bits[i].name, bits[i].feature);
 		u64 value = old | BIT64(bits[i].bit);
 		int vector;
 
-		/* All memory is a user's here: these two would take it away under our feet. */
-		if (offered && (BIT64(bits[i].bit) & (CR4_SMEP | CR4_SMAP | CR4_CET)))
-			continue;
 		/*
 		 * QEMU takes a reserved bit for a failed VMRUN, and comes to its end. VME and PCIDE it accepts always, also
 		 * of a guest.
@@ -273,6 +279,8 @@ static void cr4_bits(void)
 		ok(vector == (offered ? -1 : VEC_GP), "CR4.%s is as CPUID says", bits[i].title);
 		write_cr4(old);
 	}
+	page_tables[0] = top;
+	write_cr3(read_cr3());
 }
 
 #define NO_FEATURE 32
@@ -337,7 +345,7 @@ static void widths(void)
 	ok(e1.edx & BIT(29), "long mode is offered");
 	ok(virt == 48 || has(7, 'c', 16), "57 bits only with LA57");
 	if (amd)
-		is(e1.ecx & BIT(2) ? 0 : cpuid(EXT + 0xa, 0).eax, 0, "SVM leaf only with SVM");
+		is(e1.ecx & BIT(2) ? 0 : cpuid(EXT + 0xa, 0).eax, 0, "AMD: SVM leaf only with SVM");
 	inside_only(!(e1.ecx & BIT(2)) && !(l1.ecx & BIT(5)), "neither SVM nor VMX is offered");
 	ok(l1.edx & BIT(9), "the APIC is offered");
 }

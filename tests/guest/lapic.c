@@ -4,16 +4,17 @@
  */
 #include "guest.h"
 
-#define VEC_A	    0x71
-#define VEC_B	    0x91
-#define VEC_C	    0x75
-#define VEC_ERROR   0x45
-#define VEC_TIMER   0x60
-#define SPURIOUS    0xff
-#define X2_MSR(reg) (0x800U + ((reg) >> 4))
-#define PERIODIC    0x20000U
-#define DEADLINE    0x40000U
-#define NEW_BASE    0xfed50000UL
+#define VEC_A		  0x71
+#define VEC_B		  0x91
+#define VEC_C		  0x75
+#define VEC_ERROR	  0x45
+#define VEC_TIMER	  0x60
+#define SPURIOUS	  0xff
+#define X2_MSR(reg)	  (0x800U + ((reg) >> 4))
+#define PERIODIC	  0x20000U
+#define DEADLINE	  0x40000U
+#define PERIOD_PIT_CLOCKS 2000
+#define NEW_BASE	  0xfed50000UL
 
 DEFINE_REG_ACCESSORS(cr8)
 
@@ -224,26 +225,39 @@ static void nesting(void)
 	ok(TRY("movq %0, %%cr8", "+r"(a) :) == VEC_GP, "CR8: reserved bit is #GP");
 }
 
+/*
+ * The clocks of the timer in about 1.7 ms. What a clock is differs: 1 ns inside, an instruction on bare Bochs. A period must leave
+ * the slowest machine time to do something between two of its interrupts.
+ */
+static u32 timer_period(void)
+{
+	lapic_write(LAPIC_LVT_TIMER, LAPIC_VECTOR_MASKED);
+	lapic_write(LAPIC_TIMER_INIT, 0xffffffff);
+	pit_delay(PERIOD_PIT_CLOCKS);
+	return 0xffffffff - lapic_read(LAPIC_TIMER_COUNT);
+}
+
 static void timer(void)
 {
-	u32 a, b, n;
+	u32 a, b, n, period;
 
 	on_vector(VEC_TIMER, eoi_handler);
 	lapic_write(LAPIC_TIMER_DIVIDE, 0xb);
+	period = timer_period();
 	lapic_write(LAPIC_LVT_TIMER, VEC_TIMER);
-	lapic_write(LAPIC_TIMER_INIT, 100000);
+	lapic_write(LAPIC_TIMER_INIT, period);
 	ok(WAIT_FOR(taken[VEC_TIMER]), "timer: one-shot fires");
-	pit_delay(2000);
+	pit_delay(3 * PERIOD_PIT_CLOCKS);
 	irq_window();
 	is(taken[VEC_TIMER], 1, "timer: one-shot fires once");
 	is(lapic_read(LAPIC_TIMER_COUNT), 0, "timer: count stays at 0");
 	lapic_write(LAPIC_LVT_TIMER, PERIODIC | VEC_TIMER);
-	lapic_write(LAPIC_TIMER_INIT, 100000);
+	lapic_write(LAPIC_TIMER_INIT, period);
 	ok(WAIT_FOR(taken[VEC_TIMER] >= 6), "timer: periodic fires again and again");
 	lapic_write(LAPIC_LVT_TIMER, LAPIC_VECTOR_MASKED | PERIODIC | VEC_TIMER);
 	irq_window();
 	n = taken[VEC_TIMER];
-	pit_delay(2000);
+	pit_delay(3 * PERIOD_PIT_CLOCKS);
 	irq_window();
 	is(taken[VEC_TIMER], n, "timer: masked");
 	lapic_write(LAPIC_TIMER_INIT, 0xffffffff);

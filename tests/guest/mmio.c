@@ -32,7 +32,8 @@ static const char *title(const char *text)
 }
 
 /* Sets the register, executes with the operand in RAX (and CL), and wants register, RAX and flags. */
-#define CASE(insn, before, operand, after, result, want_flags)                                     \
+#define CASE(insn, ...) CASE_AS("", insn, __VA_ARGS__)
+#define CASE_AS(suffix, insn, before, operand, after, result, want_flags)                          \
 	do {                                                                                       \
 		u64 a_ = (operand);                                                                \
 		mmio_write32(REG, before);                                                         \
@@ -42,7 +43,7 @@ static const char *title(const char *text)
 				 : "memory", "cc");                                                \
 		ok(mmio_read32(REG) == (after) && a_ == (u64)(result) &&                           \
 			   ((want_flags) == NO_FLAGS || (flags & FLAGS) == (want_flags)),          \
-		   "%s", title(insn));                                                             \
+		   "%s" suffix, title(insn));                                                      \
 		if (mmio_read32(REG) != (after) || a_ != (u64)(result))                            \
 			print("# register %x, RAX %lx, flags %lx\n", mmio_read32(REG), a_, flags); \
 	} while (0)
@@ -77,7 +78,7 @@ static void forms(void)
 	CASE("lock orl $0x40, (%%rbx)", 0x03, 0, 0x43, 0, 0);
 	CASE("lock xaddl %%eax, (%%rbx)", 0x21, 0x12, 0x33, 0x21, RFLAGS_PF);
 	CASE("lock cmpxchgl %%ecx, (%%rbx)", 0x33, 0x33, 3, 0x33, RFLAGS_ZF | RFLAGS_PF);
-	CASE("lock cmpxchgl %%ecx, (%%rbx)", 0x33, 0x34, 0x33, 0x33, 0);
+	CASE_AS(": not equal", "lock cmpxchgl %%ecx, (%%rbx)", 0x33, 0x34, 0x33, 0x33, 0);
 	CASE("btl $5, (%%rbx)", 0x20, 0, 0x20, 0, NO_FLAGS);
 	CASE("btsl $6, (%%rbx)", 0x20, 0, 0x60, 0, NO_FLAGS);
 	CASE("lock btrl $5, (%%rbx)", 0x60, 0, 0x40, 0, NO_FLAGS);

@@ -5,7 +5,6 @@
  */
 #include "guest.h"
 
-#define AUTHENTIC_AMD 0x68747541
 #define LMA_LME	      (EFER_LMA | EFER_LME)
 #define CANONICAL_HI  0xffff800000000000ULL
 #define NOT_CANONICAL 0x0000800000000000ULL
@@ -324,21 +323,24 @@ static void identity(void)
 	inside_only(try_rdmsr(MSR_BIOS_SIGN_ID, &value) == -1, "BIOS_SIGN_ID can be read");
 	inside_only(try_wrmsr(MSR_BIOS_SIGN_ID, 0) == -1, "BIOS_SIGN_ID can be cleared");
 	if (amd) {
-		inside_only(try_rdmsr(MSR_SYSCFG, &value) == -1, "SYSCFG can be read");
-		inside_only(try_rdmsr(MSR_HWCR, &value) == -1, "HWCR can be read");
+		inside_only(try_rdmsr(MSR_SYSCFG, &value) == -1, "AMD: SYSCFG can be read");
+		inside_only(try_rdmsr(MSR_HWCR, &value) == -1, "AMD: HWCR can be read");
 		inside_only(try_rdmsr(MSR_TOP_MEM, &value) == -1 && value >= MIB(16) &&
 				    value <= GIB(4),
-			    "TOP_MEM is where memory ends");
+			    "AMD: TOP_MEM is where memory ends");
 		inside_only(try_rdmsr(MSR_VM_CR, &value) == -1 && (value & VM_CR_SVMDIS),
-			    "VM_CR says that SVM is disabled");
-		inside_only(try_rdmsr(MSR_MISC_ENABLE, &value) == VEC_GP, "MISC_ENABLE is Intel's");
+			    "AMD: VM_CR says that SVM is disabled");
+		inside_only(try_rdmsr(MSR_MISC_ENABLE, &value) == VEC_GP,
+			    "AMD: MISC_ENABLE is Intel's");
+	} else {
+		skip("AMD", "another vendor's processor");
 	}
 	inside_only(try_rdmsr(0x802, &value) == VEC_GP, "x2APIC registers only in that mode");
 }
 
 void guest_main(void)
 {
-	amd = cpuid(0, 0).ebx == AUTHENTIC_AMD;
+	amd = processor_is_amd();
 	phys_reserved = ~(BIT64(cpuid(0x80000008, 0).eax & 0xff) - 1);
 	identity();
 	read_back();

@@ -41,6 +41,9 @@ extern bool bare_qemu;
 /* In Bochs, bare or below Plinth: the tests' command line says so. Some of its devices' deviations end the run. */
 extern bool on_bochs, bare_bochs;
 
+/* By leaf 0, which Plinth leaves as it is. */
+bool processor_is_amd(void);
+
 void print(const char *fmt, ...) __printf(1, 2);
 
 /* --- TAP --------------------------------------------------------------------------------------- */

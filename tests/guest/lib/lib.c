@@ -21,6 +21,8 @@
 #define SLP_EN	      0x2000
 #define VECTORS	      256
 #define NOT_CANONICAL 0x0000800000000000ULL
+/* Leaf 0, EBX. */
+#define AUTHENTIC_AMD 0x68747541U /* "Auth" */
 /* Leaf 40000000H, EBX. */
 #define HV_PLINTH     0x6e696c50U /* "Plin" */
 #define HV_QEMU	      0x54474354U /* "TCGT" */
@@ -49,6 +51,11 @@ extern u8 trap_stubs[];
 
 void guest_start(u32 magic, u32 info);
 void guest_trap(struct regs *r);
+
+bool processor_is_amd(void)
+{
+	return cpuid(0, 0).ebx == AUTHENTIC_AMD;
+}
 
 /* --- output ------------------------------------------------------------------------------------ */
 
