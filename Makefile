@@ -2,6 +2,11 @@
 # Plinth's build. `make help` lists the goals.
 
 BUILD	?= build
+# `make DEBUG=1` builds with checks before each entry, into a directory of its own.
+DEBUG	?=
+ifneq ($(filter-out 0,$(DEBUG)),)
+override BUILD := $(patsubst %/debug,%,$(BUILD))/debug
+endif
 CC	:= gcc
 LD	:= ld
 NASM	:= nasm
@@ -27,6 +32,13 @@ LDFLAGS	:= -nostdlib -static -z max-page-size=4096 -z noexecstack --build-id=non
 
 ROOMS	:= boot boot/guest arch/cpu arch/vcpu svm vmx mm dev debug
 CSRC	:= $(wildcard $(addsuffix /*.c,$(ROOMS)))
+# Parts of debug builds only.
+DSRC	:= debug/entry_debug.c svm/debug_entry.c vmx/debug_entry.c
+ifneq ($(filter-out 0,$(DEBUG)),)
+CFLAGS	+= -DPLINTH_DEBUG
+else
+CSRC	:= $(filter-out $(DSRC),$(CSRC))
+endif
 ASMSRC	:= $(wildcard $(addsuffix /*.asm,$(ROOMS)))
 OBJ	:= $(CSRC:%.c=$(BUILD)/%.o) $(ASMSRC:%.asm=$(BUILD)/%.asm.o)
 
@@ -70,8 +82,8 @@ $(BUILD)/plinth.elf: $(OBJ) linker.ld scripts/symbols
 UCFLAGS	:= -std=gnu17 -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -iquote include $(WARN) \
 	   -Wno-missing-prototypes
 UROOMS	:= boot boot/guest arch/vcpu mm dev debug
-USRC	:= $(filter-out boot/main.c mm/paging.c,$(wildcard $(addsuffix /*.c,$(UROOMS)))) \
-	   vmx/controls.c vmx/fields.c vmx/ept.c vmx/check.c
+USRC	:= $(filter-out boot/main.c mm/paging.c $(DSRC),$(wildcard $(addsuffix /*.c,$(UROOMS)))) \
+	   vmx/controls.c vmx/fields.c vmx/ept.c vmx/check.c vmx/check_guest.c svm/check.c
 # Code that is only data to Plinth, and so to a host program.
 UDATA	:= $(BUILD)/boot/guest/bios.asm.o
 UOBJ	:= $(USRC:%.c=$(BUILD)/unit/%.o) $(UDATA)
@@ -216,6 +228,7 @@ clean:
 
 help:
 	@echo 'make          build/plinth.elf, a Multiboot kernel for GRUB and qemu -kernel'
+	@echo 'make DEBUG=1  build/debug/plinth.elf: checks each entry into the guest beforehand'
 	@echo 'make run      set up, build, and boot Linux on Plinth to a shell (variables: scripts/run --help)'
 	@echo '                KERNEL= INITRD= CMDLINE= the guest      OPTIONS= Plinth'"'"'s command line'
 	@echo '                MEM= megabytes   EMU=auto|qemu|kvm|bochs   CPU= its processor'

@@ -51,14 +51,18 @@
 #define CR4_PKS	       BIT64(24)
 
 /* EFER: APM vol. 2 3.1.7 */
-#define EFER_SCE   BIT64(0)
-#define EFER_LME   BIT64(8)
-#define EFER_LMA   BIT64(10)
-#define EFER_NXE   BIT64(11)
-#define EFER_SVME  BIT64(12)
-#define EFER_LMSLE BIT64(13)
-#define EFER_FFXSR BIT64(14)
-#define EFER_TCE   BIT64(15)
+#define EFER_SCE     BIT64(0)
+#define EFER_LME     BIT64(8)
+#define EFER_LMA     BIT64(10)
+#define EFER_NXE     BIT64(11)
+#define EFER_SVME    BIT64(12)
+#define EFER_LMSLE   BIT64(13)
+#define EFER_FFXSR   BIT64(14)
+#define EFER_TCE     BIT64(15)
+#define EFER_MCOMMIT BIT64(17)
+#define EFER_INTWB   BIT64(18)
+#define EFER_UAIE    BIT64(20)
+#define EFER_AIBRSE  BIT64(21)
 
 /* RFLAGS: APM vol. 2 3.1.6 */
 #define RFLAGS_CF   BIT64(0)

@@ -73,6 +73,7 @@ void svm_inject(struct vcpu *v, const struct event *e)
 	if (e->has_error)
 		inj |= SVM_EVENT_EV | (u64)e->error << 32;
 	v->svm->vmcb->event_inj = inj;
+	v->svm->injected = inj;
 }
 
 /*

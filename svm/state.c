@@ -2,7 +2,6 @@
 /*
  * Guest state between the VMCB's save area and the core's register copies: APM vol. 2 rev. 3.42, appendix B.
  */
-#include "printk.h"
 #include "svm.h"
 
 /* The save area packs descriptor bits 7:0 and 15:12 of SEG_* into 12 bits. */
@@ -178,28 +177,4 @@ void svm_store(struct vcpu *v)
 	if (unlikely(regs))
 		store_rare(v, c, regs);
 	v->reg_dirty = 0;
-}
-
-static void dump_seg(const char *name, const struct vmcb_seg *s)
-{
-	pr_err("  %-4s sel %04x attrib %03x limit %08x base %016lx", name, s->selector, s->attrib,
-	       s->limit, s->base);
-}
-
-void svm_dump(struct vcpu *v)
-{
-	const struct vmcb *c = v->svm->vmcb;
-
-	pr_err("VMCB at %lx:", v->svm->vmcb_pa);
-	pr_err("  exitcode %lx info1 %lx info2 %lx intinfo %lx eventinj %lx", c->exit_code,
-	       c->exit_info1, c->exit_info2, c->exit_int_info, c->event_inj);
-	pr_err("  intercepts cr %08x dr %08x exc %08x v3 %08x v4 %08x v5 %08x", c->intercept_cr,
-	       c->intercept_dr, c->intercept_exceptions, c->intercept3, c->intercept4,
-	       c->intercept5);
-	pr_err("  asid %u tlb %u vintr %lx shadow %lx ncr3 %lx clean %x nrip %lx", c->asid,
-	       c->tlb_control, c->vintr, c->interrupt_shadow, c->n_cr3, c->clean, c->nrip);
-	pr_err("  efer %lx cpl %u dr6 %lx dr7 %lx gpat %lx", c->efer, c->cpl, c->dr6, c->dr7,
-	       c->g_pat);
-	dump_seg("gdtr", &c->gdtr);
-	dump_seg("idtr", &c->idtr);
 }

@@ -178,6 +178,7 @@ static void svm_vcpu_reset(struct vcpu *v)
 	c->n_cr3 = virt_to_phys(v->vm->gpmap.root);
 	s->nmi = NMI_OPEN;
 	s->stepping = false;
+	s->injected = 0;
 	s->cr8 = 0;
 	v->windows = 0;
 }
@@ -202,6 +203,7 @@ static void svm_run(struct vcpu *v, struct event *cut_short)
 	if (v->reg_dirty)
 		svm_store(v);
 	c->rax = v->gpr[GPR_RAX];
+	svm_debug_entry(v);
 	svm_enter(v, s->vmcb_pa, s->host_vmcb_pa);
 	v->gpr[GPR_RAX] = c->rax;
 	v->rip = c->rip;

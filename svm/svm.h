@@ -37,6 +37,7 @@ struct svm_vcpu {
 	u64 iret_rip;
 	u8 cr8;	       /* the VMCB's V_TPR as the LAPIC knows it */
 	bool stepping; /* TF was set by the host to step over the IRET */
+	u64 injected;  /* the last EVENTINJ, for the report on a failed entry */
 };
 
 #define IOPM_PAGES  3
@@ -59,7 +60,24 @@ void svm_decode_exit(struct vcpu *v);
 /* state.c */
 void svm_load(struct vcpu *v, u32 regs);
 void svm_store(struct vcpu *v);
+
+/* dump.c */
+struct svm_violation;
 void svm_dump(struct vcpu *v);
+/* The entry rule that the VMCB violates with that EVENTINJ; false: none. */
+bool svm_find_violation(const struct vcpu *v, u64 event_inj, struct svm_violation *out);
+/* One line that begins with the words before. */
+void svm_print_violation(const char *before, const struct svm_violation *f);
+
+/* debug_entry.c, in debug builds only: checks what the next entry enters with */
+#ifdef PLINTH_DEBUG
+void svm_debug_entry(struct vcpu *v);
+#else
+static inline void svm_debug_entry(struct vcpu *v)
+{
+	(void)v;
+}
+#endif
 
 /* event.c */
 bool svm_can_take_interrupt(struct vcpu *v);

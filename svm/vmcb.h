@@ -52,6 +52,7 @@
 #define V_IRQ	       BIT64(8)
 #define V_IGN_TPR      BIT64(20)
 #define V_INTR_MASKING BIT64(24)
+#define V_NMI_ENABLE   BIT64(26)
 
 #define TLB_KEEP       0
 #define TLB_FLUSH_ALL  1
@@ -60,6 +61,7 @@
 #define NP_ENABLE BIT64(0)
 
 /* EVENTINJ and EXITINTINFO: 15.20 */
+#define SVM_EVENT_VECTOR     0xffULL
 #define SVM_EVENT_TYPE_SHIFT 8
 #define SVM_EVENT_TYPE_MASK  0x700ULL
 #define SVM_EVENT_INTR	     0ULL

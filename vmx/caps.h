@@ -8,21 +8,29 @@
 #include "vmcs.h"
 
 /* IA32_VMX_BASIC: A.1 */
-#define VMX_BASIC_REVISION     0x7fffffffULL
-#define VMX_BASIC_SIZE(b)      ((u32)((b) >> 32 & 0x1fffU))
-#define VMX_BASIC_PHYS32       BIT64(48)
-#define VMX_BASIC_MEMTYPE(b)   ((u32)((b) >> 50 & 0xfU))
-#define VMX_BASIC_INS_OUTS     BIT64(54)
-#define VMX_BASIC_TRUE_CONTROL BIT64(55)
+#define VMX_BASIC_REVISION	 0x7fffffffULL
+#define VMX_BASIC_SIZE(b)	 ((u32)((b) >> 32 & 0x1fffU))
+#define VMX_BASIC_PHYS32	 BIT64(48)
+#define VMX_BASIC_MEMTYPE(b)	 ((u32)((b) >> 50 & 0xfU))
+#define VMX_BASIC_INS_OUTS	 BIT64(54)
+#define VMX_BASIC_TRUE_CONTROL	 BIT64(55)
+#define VMX_BASIC_ANY_ERROR_CODE BIT64(56) /* an injected exception may have one or not */
+
+/* IA32_VMX_MISC: A.6 */
+#define VMX_MISC_ACTIVITY(a)	(BIT64(5) << (a)) /* the activity states but the active one */
+#define VMX_MISC_CR3_TARGETS(m) ((m) >> 16 & 0x1ffU)
+#define VMX_MISC_ZERO_LENGTH	BIT64(30) /* software events of length 0 */
 
 /* IA32_VMX_EPT_VPID_CAP: A.10 */
 #define EPT_CAP_WALK_4	     BIT64(6)
+#define EPT_CAP_WALK_5	     BIT64(7)
 #define EPT_CAP_UC	     BIT64(8)
 #define EPT_CAP_WB	     BIT64(14)
 #define EPT_CAP_2M	     BIT64(16)
 #define EPT_CAP_1G	     BIT64(17)
 #define EPT_CAP_INVEPT	     BIT64(20)
 #define EPT_CAP_AD	     BIT64(21)
+#define EPT_CAP_SSS	     BIT64(23) /* supervisor shadow-stack control */
 #define EPT_CAP_INVEPT_ONE   BIT64(25)
 #define EPT_CAP_INVEPT_ALL   BIT64(26)
 #define VPID_CAP_INVVPID     BIT64(32)
@@ -42,6 +50,7 @@ struct vmx_allowed {
 struct vmx_caps {
 	u64 basic;
 	struct vmx_allowed word[NR_WORDS]; /* the true ones where the processor has them */
+	u64 misc;
 	u64 ept_vpid;
 	u64 cr0_fixed0, cr0_fixed1, cr4_fixed0, cr4_fixed1;
 };

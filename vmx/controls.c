@@ -14,6 +14,7 @@ enum {
 	MSR_VMX_PROC = 0x482,
 	MSR_VMX_EXIT = 0x483,
 	MSR_VMX_ENTRY = 0x484,
+	MSR_VMX_MISC = 0x485,
 	MSR_VMX_CR0_FIXED0 = 0x486,
 	MSR_VMX_CR0_FIXED1 = 0x487,
 	MSR_VMX_CR4_FIXED0 = 0x488,
@@ -113,6 +114,7 @@ void vmx_caps_read(struct vmx_caps *caps, u64 (*read)(u32 msr))
 		caps->word[WORD_PROC2] = allowed(read(MSR_VMX_PROC2));
 	if (vmx_allowed(caps, PROC2_EPT) || vmx_allowed(caps, PROC2_VPID))
 		caps->ept_vpid = read(MSR_VMX_EPT_VPID);
+	caps->misc = read(MSR_VMX_MISC);
 	caps->cr0_fixed0 = read(MSR_VMX_CR0_FIXED0);
 	caps->cr0_fixed1 = read(MSR_VMX_CR0_FIXED1);
 	caps->cr4_fixed0 = read(MSR_VMX_CR4_FIXED0);

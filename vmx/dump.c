@@ -7,6 +7,11 @@
 #include "printk.h"
 #include "vmx.h"
 
+/* SDM vol. 2A, CPUID: leaf 7, EBX */
+#define CPUID_STRUCTURED 7U
+#define CPUID_7_EBX_SGX	 BIT(2)
+#define CPUID_7_EBX_RTM	 BIT(11)
+
 /* VM-instruction errors: table 31-1, those that an entry can meet. */
 static const char *const instruction_error[] = {
 	[3] = "VMPTRLD with an invalid address",
@@ -37,20 +42,36 @@ static const char *entry_qualification(u64 q)
 	}
 }
 
-bool vmx_report_violation(void)
+bool vmx_find_violation(const struct vcpu *v, struct vmx_violation *out)
 {
-	static struct vmx_image image; /* one failed entry is enough for a report */
-	struct vmx_violation found;
+	static struct vmx_image image; /* large; checks come one at a time */
+	u32 features = cpuid(CPUID_STRUCTURED, 0).ebx;
 
 	image.caps = &vmx_caps;
 	image.phys_bits = policy_maxphyaddr();
+	image.address = v->vmx->vmcs_pa;
+	image.vtpr = v->vmx->vapic[VAPIC_TPR];
+	image.sgx = features & CPUID_7_EBX_SGX;
+	image.rtm = features & CPUID_7_EBX_RTM;
 	for (unsigned int i = 0; i < NR_VMCS_FIELDS; i++)
 		image.f[i] =
 			vmcs_field_exists(&vmcs_fields[i]) ? vmcs_read(vmcs_fields[i].encoding) : 0;
-	if (!vmx_check(&image, &found))
+	return vmx_check(&image, out);
+}
+
+void vmx_print_violation(const char *before, const struct vmx_violation *f)
+{
+	pr_err("%s: %s: %s = %lx (SDM vol. 3 %s)", before, vmx_rules[f->rule].text,
+	       vmcs_fields[f->field].name, f->value, vmx_rules[f->rule].section);
+}
+
+static bool report_violation(const struct vcpu *v)
+{
+	struct vmx_violation found;
+
+	if (!vmx_find_violation(v, &found))
 		return false;
-	pr_err("  VM entry: %s: %s = %lx (SDM vol. 3 %s)", found.rule,
-	       vmcs_fields[found.field].name, found.value, found.section);
+	vmx_print_violation("  VM entry", &found);
 	return true;
 }
 
@@ -59,7 +80,7 @@ static void dump_failure(const struct vcpu *v)
 	u32 error = v->vmx->failure;
 	const char *name = error < ARRAY_SIZE(instruction_error) ? instruction_error[error] : NULL;
 
-	if (v->exit.kind == EXIT_ENTRY_FAILURE && !vmx_report_violation())
+	if (v->exit.kind == EXIT_ENTRY_FAILURE && !report_violation(v))
 		pr_err("  VM entry: no rule that Plinth knows is violated");
 	if (error)
 		pr_err("  entry refused: VM-instruction error %u, %s (SDM vol. 3 31.4)", error,

@@ -268,18 +268,22 @@ _Static_assert(VMCS_SEG(RIGHTS, 7) == VMCS_GUEST_TR_RIGHTS, "segments in the ord
 #define RIGHTS_UNUSABLE BIT(16)
 
 /* Guest interruptibility state: table 25-3 */
-#define INTR_STI    BIT(0)
-#define INTR_MOV_SS BIT(1)
-#define INTR_SMI    BIT(2)
-#define INTR_NMI    BIT(3)
+#define INTR_STI     BIT(0)
+#define INTR_MOV_SS  BIT(1)
+#define INTR_SMI     BIT(2)
+#define INTR_NMI     BIT(3)
+#define INTR_ENCLAVE BIT(4)
 
 /* Guest activity state: 25.4.2 */
-#define ACTIVITY_ACTIVE 0U
-#define ACTIVITY_HLT	1U
+#define ACTIVITY_ACTIVE	       0U
+#define ACTIVITY_HLT	       1U
+#define ACTIVITY_SHUTDOWN      2U
+#define ACTIVITY_WAIT_FOR_SIPI 3U
 
 /* Pending debug exceptions: table 25-4 */
 #define PENDING_DEBUG_ENABLED BIT64(12)
 #define PENDING_DEBUG_BS      BIT64(14)
+#define PENDING_DEBUG_RTM     BIT64(16)
 
 /* Interruption information, the same in its three fields: 25.8.3, 25.9.2, 25.9.3 */
 #define INTINFO_VECTOR	   0xffU
@@ -291,6 +295,7 @@ _Static_assert(VMCS_SEG(RIGHTS, 7) == VMCS_GUEST_TR_RIGHTS, "segments in the ord
 
 enum intinfo_type {
 	INTINFO_EXTERNAL = 0,
+	INTINFO_RESERVED_TYPE = 1,
 	INTINFO_NMI = 2,
 	INTINFO_EXCEPTION = 3,
 	INTINFO_SOFT_INTERRUPT = 4,
@@ -399,6 +404,7 @@ enum vmx_reason {
 #define EPTP_WB	    6U
 #define EPTP_WALK_4 (3U << 3)
 #define EPTP_AD	    BIT(6)
+#define EPTP_SSS    BIT(7) /* supervisor shadow stacks */
 
 #define VPID_GUEST 1U /* 0 is the host's; one vCPU stands on one CPU */
 

@@ -362,9 +362,7 @@ static void vmx_run(struct vcpu *v, struct event *cut_short)
 		vcpu_need(v, REG_SHADOW);
 	if (v->reg_dirty)
 		vmx_store(v);
-#ifdef PLINTH_CHECK_ENTRIES
-	vmx_report_violation();
-#endif
+	vmx_debug_entry(v);
 	how = vmx_enter(v, s->launched, &s->host_rsp);
 	v->rip = vmcs_read(VMCS_GUEST_RIP);
 	v->rflags = vmcs_read(VMCS_GUEST_RFLAGS);

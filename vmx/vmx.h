@@ -38,6 +38,7 @@ struct vmx_vcpu {
 };
 
 #define IO_BITMAP_PAGES 2
+#define VAPIC_TPR	0x80U /* offset of the TPR in the virtual-APIC page */
 
 #define VAPIC_TPR     0x80U /* offset of the TPR in the virtual-APIC page */
 #define TPR_CR8_SHIFT 4
@@ -105,8 +106,22 @@ void vmx_store_host(void);
 /* --- dump.c ------------------------------------------------------------------------------------- */
 
 void vmx_dump(struct vcpu *v);
-/* Names the entry rule that the current VMCS violates; false: none. */
-bool vmx_report_violation(void);
+struct vmx_violation;
+/* The entry rule that the current VMCS violates, which is v's; false: none. */
+bool vmx_find_violation(const struct vcpu *v, struct vmx_violation *out);
+/* One line that begins with the words before. */
+void vmx_print_violation(const char *before, const struct vmx_violation *f);
+
+/* --- debug_entry.c, in debug builds only: checks what the next entry enters with ----------------- */
+
+#ifdef PLINTH_DEBUG
+void vmx_debug_entry(struct vcpu *v);
+#else
+static inline void vmx_debug_entry(struct vcpu *v)
+{
+	(void)v;
+}
+#endif
 
 /* --- event.c ------------------------------------------------------------------------------------ */
 
