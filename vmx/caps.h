@@ -22,20 +22,22 @@
 #define VMX_MISC_ZERO_LENGTH	BIT64(30) /* software events of length 0 */
 
 /* IA32_VMX_EPT_VPID_CAP: A.10 */
-#define EPT_CAP_WALK_4	     BIT64(6)
-#define EPT_CAP_WALK_5	     BIT64(7)
-#define EPT_CAP_UC	     BIT64(8)
-#define EPT_CAP_WB	     BIT64(14)
-#define EPT_CAP_2M	     BIT64(16)
-#define EPT_CAP_1G	     BIT64(17)
-#define EPT_CAP_INVEPT	     BIT64(20)
-#define EPT_CAP_AD	     BIT64(21)
-#define EPT_CAP_SSS	     BIT64(23) /* supervisor shadow-stack control */
-#define EPT_CAP_INVEPT_ONE   BIT64(25)
-#define EPT_CAP_INVEPT_ALL   BIT64(26)
-#define VPID_CAP_INVVPID     BIT64(32)
-#define VPID_CAP_INVVPID_ONE BIT64(41)
-#define VPID_CAP_INVVPID_ALL BIT64(42)
+#define EPT_CAP_WALK_4		 BIT64(6)
+#define EPT_CAP_WALK_5		 BIT64(7)
+#define EPT_CAP_UC		 BIT64(8)
+#define EPT_CAP_WB		 BIT64(14)
+#define EPT_CAP_2M		 BIT64(16)
+#define EPT_CAP_1G		 BIT64(17)
+#define EPT_CAP_INVEPT		 BIT64(20)
+#define EPT_CAP_AD		 BIT64(21)
+#define EPT_CAP_SSS		 BIT64(23) /* supervisor shadow-stack control */
+#define EPT_CAP_INVEPT_ONE	 BIT64(25)
+#define EPT_CAP_INVEPT_ALL	 BIT64(26)
+#define VPID_CAP_INVVPID	 BIT64(32)
+#define VPID_CAP_INVVPID_ADDRESS BIT64(40)
+#define VPID_CAP_INVVPID_ONE	 BIT64(41)
+#define VPID_CAP_INVVPID_ALL	 BIT64(42)
+#define VPID_CAP_INVVPID_GLOBALS BIT64(43) /* single context, but for global translations */
 
 /* IA32_FEATURE_CONTROL: SDM vol. 3 24.7 */
 #define FEATURE_CONTROL_VMX BIT64(2) /* outside SMX */
@@ -60,6 +62,7 @@ struct vmx_controls {
 	u32 word[NR_WORDS];
 	bool two_mb, one_gb, ad; /* EPT */
 	bool invept_one;	 /* single-context INVEPT, else all contexts */
+	bool invept_all;	 /* all contexts; one of the two is there */
 	bool invvpid;		 /* with all contexts */
 };
 

@@ -198,6 +198,7 @@ int vmx_negotiate(const struct vmx_caps *caps, struct vmx_controls *out, const c
 	out->one_gb = out->two_mb && (caps->ept_vpid & EPT_CAP_1G);
 	out->ad = caps->ept_vpid & EPT_CAP_AD;
 	out->invept_one = caps->ept_vpid & EPT_CAP_INVEPT_ONE;
+	out->invept_all = caps->ept_vpid & EPT_CAP_INVEPT_ALL;
 	/* Without a way to drop them, tagged translations are worse than none. */
 	out->invvpid =
 		(caps->ept_vpid & VPID_CAP_INVVPID) && (caps->ept_vpid & VPID_CAP_INVVPID_ALL);

@@ -182,7 +182,9 @@ static int vmx_cpu_enable(void)
 	}
 	this_cpu()->virt = region;
 	ept_configure(&vmx_controls);
-	invept(INVEPT_ALL, 0);
+	/* Each vCPU's reset drops what belongs to its own tables. */
+	if (vmx_controls.invept_all)
+		invept(INVEPT_ALL, 0);
 	if (vmx_controls.invvpid)
 		invvpid(INVVPID_ALL, 0);
 	return 0;

@@ -346,6 +346,41 @@ static void test_ept_parts(void **state)
 	refused(&c, "structures above 4 GiB");
 }
 
+/* Each type of INVEPT and INVVPID alone, and all but that one (A.10). */
+static void test_invalidation_types(void **state)
+{
+	static const u64 vpid_types = VPID_CAP_INVVPID_ADDRESS | VPID_CAP_INVVPID_ONE |
+				      VPID_CAP_INVVPID_ALL | VPID_CAP_INVVPID_GLOBALS;
+	static const u64 vpid[] = { VPID_CAP_INVVPID_ADDRESS, VPID_CAP_INVVPID_ONE,
+				    VPID_CAP_INVVPID_ALL, VPID_CAP_INVVPID_GLOBALS };
+	struct vmx_controls got;
+	struct vmx_caps c;
+
+	(void)state;
+	for (unsigned int i = 0; i < ARRAY_SIZE(vpid); i++) {
+		bool all = vpid[i] == VPID_CAP_INVVPID_ALL;
+
+		c = caps_of(&models[FULL]);
+		c.ept_vpid = (c.ept_vpid | vpid_types) & ~vpid[i];
+		got = accepted(&c);
+		assert_int_equal(got.invvpid, !all);
+		assert_int_equal(vmx_has(&got, PROC2_VPID), !all);
+		c.ept_vpid = (c.ept_vpid & ~vpid_types) | vpid[i];
+		got = accepted(&c);
+		assert_int_equal(got.invvpid, all);
+		assert_int_equal(vmx_has(&got, PROC2_VPID), all);
+	}
+	c = caps_of(&models[FULL]);
+	got = accepted(&c);
+	assert_true(got.invept_one && got.invept_all);
+	c.ept_vpid &= ~EPT_CAP_INVEPT_ONE;
+	got = accepted(&c);
+	assert_true(!got.invept_one && got.invept_all);
+	c.ept_vpid = (c.ept_vpid | EPT_CAP_INVEPT_ONE) & ~EPT_CAP_INVEPT_ALL;
+	got = accepted(&c);
+	assert_true(got.invept_one && !got.invept_all);
+}
+
 static void test_forced(void **state)
 {
 	struct vmx_caps c = caps_of(&models[FULL]);
@@ -437,8 +472,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_models),	      cmocka_unit_test(test_each_required),
 		cmocka_unit_test(test_each_optional), cmocka_unit_test(test_minimal),
-		cmocka_unit_test(test_ept_parts),     cmocka_unit_test(test_forced),
-		cmocka_unit_test(test_read),	      cmocka_unit_test(test_ept_entries),
+		cmocka_unit_test(test_ept_parts),     cmocka_unit_test(test_invalidation_types),
+		cmocka_unit_test(test_forced),	      cmocka_unit_test(test_read),
+		cmocka_unit_test(test_ept_entries),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
