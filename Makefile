@@ -83,7 +83,8 @@ UCFLAGS	:= -std=gnu17 -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=
 	   -Wno-missing-prototypes
 UROOMS	:= boot boot/guest arch/vcpu mm dev debug
 USRC	:= $(filter-out boot/main.c mm/paging.c $(DSRC),$(wildcard $(addsuffix /*.c,$(UROOMS)))) \
-	   vmx/controls.c vmx/fields.c vmx/ept.c vmx/check.c vmx/check_guest.c svm/check.c
+	   vmx/controls.c vmx/fields.c vmx/ept.c vmx/check.c vmx/check_guest.c vmx/memtype.c \
+	   svm/check.c
 # Code that is only data to Plinth, and so to a host program.
 UDATA	:= $(BUILD)/boot/guest/bios.asm.o
 UOBJ	:= $(USRC:%.c=$(BUILD)/unit/%.o) $(UDATA)

@@ -22,6 +22,11 @@ struct gpmap_format {
 	const char *name;
 	u64 (*leaf)(hpa_t pa, unsigned int level, unsigned int prot, enum memtype type);
 	u64 (*table)(hpa_t table);
+	/*
+	 * The memory type that the host's write-back RAM at pa really has, and for how many of the
+	 * *len bytes. NULL: the processor asks the host's MTRRs by itself.
+	 */
+	enum memtype (*ram_type)(hpa_t pa, u64 *len);
 	unsigned int levels;	/* of tables: 4 */
 	unsigned int max_level; /* largest leaf level: 1 or 2 */
 	u64 hardware_bits;	/* of an entry: what the processor sets by itself */

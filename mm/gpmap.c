@@ -130,17 +130,27 @@ static void clear_leaves(struct gpmap *m, gpa_t gpa, gpa_t end)
 
 static int map_leaves(struct gpmap *m, const struct gp_extent *e, enum memtype type)
 {
-	u64 done = 0;
+	u64 done = 0, end = 0;
+	enum memtype here = type;
 
 	while (done < e->len) {
-		unsigned int level = leaf_level(m, e->gpa + done, e->hpa + done, e->len - done);
-		u64 *entry = entry_at(m, e->gpa + done, level);
+		unsigned int level;
+		u64 *entry;
 
+		if (done == end) {
+			u64 len = e->len - done;
+
+			if (type == MEMTYPE_WB && m->format->ram_type)
+				here = m->format->ram_type(e->hpa + done, &len);
+			end = done + len;
+		}
+		level = leaf_level(m, e->gpa + done, e->hpa + done, end - done);
+		entry = entry_at(m, e->gpa + done, level);
 		if (!entry) {
 			clear_leaves(m, e->gpa, e->gpa + done);
 			return -ENOMEM;
 		}
-		*entry = m->format->leaf(e->hpa + done, level, e->prot, type);
+		*entry = m->format->leaf(e->hpa + done, level, e->prot, here);
 		done += level_size(level);
 	}
 	return 0;

@@ -4,6 +4,7 @@
  */
 #include "caps.h"
 #include "gpmap.h"
+#include "memtype.h"
 #include "vmx.h"
 
 #define EPT_READ       BIT64(0)
@@ -34,6 +35,13 @@ static u64 ept_leaf(hpa_t pa, unsigned int level, unsigned int prot, enum memtyp
 	return e;
 }
 
+static struct host_mtrrs mtrrs;
+
+static enum memtype ept_ram_type(hpa_t pa, u64 *len)
+{
+	return host_memtype(&mtrrs, pa, len);
+}
+
 static u64 ept_table(hpa_t table)
 {
 	return table | EPT_READ | EPT_WRITE | EPT_EXEC | EPT_ACCESSED;
@@ -46,6 +54,12 @@ struct gpmap_format ept_format = {
 	.levels = 4,
 	.hardware_bits = EPT_ACCESSED | EPT_DIRTY,
 };
+
+void ept_set_memtypes(const struct host_mtrrs *host)
+{
+	mtrrs = *host;
+	ept_format.ram_type = ept_ram_type;
+}
 
 void ept_configure(const struct vmx_controls *c)
 {

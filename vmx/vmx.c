@@ -4,6 +4,7 @@
  * ch. 24 and 25, 31.3, appendix A.
  */
 #include "cpu.h"
+#include "cpuid.h"
 #include "errors.h"
 #include "lib.h"
 #include "mm.h"
@@ -158,6 +159,17 @@ static void vmx_describe(char *buf, size_t size)
 
 /* --- each CPU -------------------------------------------------------------------------------------- */
 
+static void follow_memtypes(void)
+{
+	struct host_mtrrs mtrrs;
+
+	host_mtrrs_read(&mtrrs, read_capability, cpuid(CPUID_FEATURES, 0).edx & CPUID_1_EDX_MTRR,
+			cpuid(CPUID_EXT_SIZES, 0).eax & 0xff);
+	if (mtrrs.rest == MEMTYPE_UC && !mtrrs.n)
+		pr_warn("the firmware left all memory uncached (MTRRs): so is the guest's");
+	ept_set_memtypes(&mtrrs);
+}
+
 static int vmx_cpu_enable(void)
 {
 	struct vmx_region *region = page_alloc();
@@ -182,6 +194,7 @@ static int vmx_cpu_enable(void)
 	}
 	this_cpu()->virt = region;
 	ept_configure(&vmx_controls);
+	follow_memtypes();
 	/* Each vCPU's reset drops what belongs to its own tables. */
 	if (vmx_controls.invept_all)
 		invept(INVEPT_ALL, 0);

@@ -7,6 +7,7 @@
 
 #include "caps.h"
 #include "gpmap.h"
+#include "memtype.h"
 #include "vcpu.h"
 #include "vmcs.h"
 
@@ -152,6 +153,8 @@ void vmx_intercept_port(struct vcpu *v, u16 port, bool on);
 extern struct gpmap_format ept_format;
 /* Follows the page sizes that were negotiated. */
 void ept_configure(const struct vmx_controls *c);
+/* RAM gets the types that the host's MTRRs give it, rather than write-back throughout. */
+void ept_set_memtypes(const struct host_mtrrs *host);
 u64 ept_pointer(hpa_t root, const struct vmx_controls *c);
 
 #endif

@@ -77,7 +77,8 @@ static u64 fixture_table(hpa_t table)
 	return table | PTE_P;
 }
 
-static const struct gpmap_format fixture_format = { "test", fixture_leaf, fixture_table, 4, 2, 0 };
+static const struct gpmap_format fixture_format = { "test", fixture_leaf, fixture_table, NULL, 4, 2,
+						    0 };
 
 static void fixture_ram(u64 below, u64 above)
 {

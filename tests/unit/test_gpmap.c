@@ -72,10 +72,10 @@ static u64 ept_leaf(hpa_t pa, unsigned int level, unsigned int prot, enum memtyp
 	return pa | prot | (u64)type << 3 | (level ? 0x80U : 0U);
 }
 
-static const struct gpmap_format npt_1g = { "npt 1G", npt_leaf, npt_table, 4, 2, 0 };
-static const struct gpmap_format npt_2m = { "npt 2M", npt_leaf, npt_table, 4, 1, 0 };
-static const struct gpmap_format npt_4k = { "npt 4K", npt_leaf, npt_table, 4, 0, 0 };
-static const struct gpmap_format ept = { "ept", ept_leaf, npt_table, 4, 2, 0 };
+static const struct gpmap_format npt_1g = { "npt 1G", npt_leaf, npt_table, NULL, 4, 2, 0 };
+static const struct gpmap_format npt_2m = { "npt 2M", npt_leaf, npt_table, NULL, 4, 1, 0 };
+static const struct gpmap_format npt_4k = { "npt 4K", npt_leaf, npt_table, NULL, 4, 0, 0 };
+static const struct gpmap_format ept = { "ept", ept_leaf, npt_table, NULL, 4, 2, 0 };
 
 static struct gpmap m;
 
@@ -108,8 +108,8 @@ static void expect_nothing(gpa_t gpa)
 
 static void test_init(void **state)
 {
-	static const struct gpmap_format levels = { "", npt_leaf, npt_table, 6, 1, 0 };
-	static const struct gpmap_format leaf = { "", npt_leaf, npt_table, 4, 3, 0 };
+	static const struct gpmap_format levels = { "", npt_leaf, npt_table, NULL, 6, 1, 0 };
+	static const struct gpmap_format leaf = { "", npt_leaf, npt_table, NULL, 4, 3, 0 };
 
 	(void)state;
 	assert_int_equal(gpmap_init(&m, &levels), -EINVAL);
@@ -431,7 +431,7 @@ static void test_random(void **state)
 static void test_checksum(void **state)
 {
 	static const struct gpmap_format marks = {
-		"marks", ept_leaf, npt_table, 4, 2, .hardware_bits = BIT64(8) | BIT64(9)
+		"marks", ept_leaf, npt_table, NULL, 4, 2, .hardware_bits = BIT64(8) | BIT64(9)
 	};
 	unsigned int entries = 0;
 	u64 sum;
