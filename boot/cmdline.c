@@ -59,6 +59,12 @@ static const struct choice poweroff_actions[] = {
 	{ NULL, 0 },
 };
 
+static const struct choice keyboard_inputs[] = {
+	{ "none", KEYBOARD_NONE },
+	{ "console", KEYBOARD_CONSOLE },
+	{ NULL, 0 },
+};
+
 static const struct choice reports[] = {
 	{ "unhandled", REPORT_UNHANDLED },
 	{ "memory", REPORT_MEMORY },
@@ -253,6 +259,16 @@ static bool set_debug_exit(struct options *o, const char *value)
 	return parse_port(value, &o->debug_exit);
 }
 
+static bool set_keyboard(struct options *o, const char *value)
+{
+	unsigned int choice;
+
+	if (!choose(keyboard_inputs, value, &choice))
+		return false;
+	o->keyboard = (enum keyboard_input)choice;
+	return true;
+}
+
 static bool set_report(struct options *o, const char *value)
 {
 	char text[VALUE_MAX];
@@ -297,6 +313,9 @@ static const struct option table[] = {
 	  set_poweroff },
 	{ "debug-exit", "[PORT]",
 	  "give the guest a debug exit port, 0xf4 unless named; default none", set_debug_exit },
+	{ "keyboard", "none|console",
+	  "what is typed on the console goes to the guest's keyboard, not COM1; default none",
+	  set_keyboard },
 	{ "report", "unhandled|memory[,...]",
 	  "after each run of the guest: what nobody answered, checksums of what must not change",
 	  set_report },
@@ -381,6 +400,7 @@ void options_parse(const char *cmdline, struct options *out)
 	out->log_level = LOG_INFO;
 	out->reset = RESET_RESTART;
 	out->poweroff = POWEROFF_OFF;
+	out->keyboard = KEYBOARD_NONE;
 
 	while (*cmdline != '\0') {
 		size_t len = 0;

@@ -82,7 +82,13 @@ static bool com1_tx(void *ctx, u8 byte)
 	return taken;
 }
 
+/* What is typed goes to the one or the other. */
 static int com1_rx(void *ctx)
+{
+	return options->keyboard == KEYBOARD_CONSOLE ? -1 : console_guest_rx(ctx);
+}
+
+static int keyboard_rx(void *ctx)
 {
 	return console_guest_rx(ctx);
 }
@@ -135,6 +141,7 @@ struct board_host machine_board_host(struct vm *vm)
 		.now = time_now,
 		.wallclock = wallclock_ns,
 		.com1 = { .tx = com1_tx, .rx = com1_rx, .ctx = vm },
+		.keyboard = options->keyboard == KEYBOARD_CONSOLE ? keyboard_rx : NULL,
 		.debug_exit_port = options->debug_exit,
 		.memory = { memory_read, memory_write, memory_clear, vm },
 		.kick = kick,

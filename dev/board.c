@@ -62,6 +62,13 @@ static void request_reset(void *board)
 	make_request(board, BOARD_RESET);
 }
 
+static int typed(void *board)
+{
+	struct board *b = board;
+
+	return b->host.keyboard(b->host.ctx);
+}
+
 static void request_power_off(void *board)
 {
 	make_request(board, BOARD_POWER_OFF);
@@ -122,10 +129,17 @@ int board_init(struct board *b, const struct board_host *host, u64 ram_below_4g,
 	pci_init(&b->pci);
 	b->pci.pm_changed = pm_changed;
 	b->pci.ctx = b;
-	i8042_init(&b->i8042, isa_line(b, IRQ_KEYBOARD), isa_line(b, IRQ_MOUSE), request_reset, b);
+	i8042_init(&b->i8042, isa_line(b, IRQ_KEYBOARD), isa_line(b, IRQ_MOUSE), request_reset,
+		   host->keyboard ? typed : NULL, b);
 	fw_cfg_init(&b->fw_cfg, &host->memory);
 	reset_ports_init(&b->reset, request_reset, request_debug_exit, b);
 	return attach_all(b);
+}
+
+void board_console_ready(struct board *b)
+{
+	uart_backend_ready(&b->uart[0]);
+	i8042_typed(&b->i8042);
 }
 
 void board_reset(struct board *b)

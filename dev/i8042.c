@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * 8042 keyboard controller and its keyboard. IBM PS/2 Hardware Interface Technical Reference
- * (S84F-9809), "Keyboard and Auxiliary Device Controller" and "Keyboard". The controller has an
- * auxiliary port's commands but no device: its interface test reports a dead clock line. A20 is a
- * bit that can be read back: address line 20 is never masked.
+ * 8042 keyboard controller. IBM PS/2 Hardware Interface Technical Reference (S84F-9809), "Keyboard
+ * and Auxiliary Device Controller". The controller has an auxiliary port's commands but no device:
+ * its interface test reports a dead clock line. A20 is a bit that can be read back: address line 20
+ * is never masked.
  */
 #include "dev/i8042.h"
 #include "errors.h"
@@ -60,31 +60,30 @@ enum {
 	INTERFACE_CLOCK_LOW = 0x01,
 };
 
-/* The keyboard's commands and answers. */
+/*
+ * What the controller makes of the keyboard's bytes: set 2 to set 1. F0 is swallowed, and sets bit 7
+ * of what follows; other bytes above 7F are not changed but for two.
+ */
 enum {
-	KBD_LEDS = 0xed,
-	KBD_ECHO = 0xee,
-	KBD_SCAN_SET = 0xf0,
-	KBD_IDENTIFY = 0xf2,
-	KBD_RATE = 0xf3,
-	KBD_ENABLE = 0xf4,
-	KBD_DISABLE = 0xf5,
-	KBD_DEFAULTS = 0xf6,
-	KBD_ALL_FIRST = 0xf7, /* to FA: key types of set 3, for all keys */
-	KBD_ALL_LAST = 0xfa,
-	KBD_ACK = 0xfa,
-	KBD_RESEND = 0xfe,
-	KBD_RESET = 0xff,
-	KBD_SELF_TEST_PASSED = 0xaa,
-	KBD_ID_1 = 0xab,
-	KBD_ID_2 = 0x83,
-	KBD_ID_2_TRANSLATED = 0x41,
-	KBD_SET_DEFAULT = 2,
-	KBD_SETS = 3,
+	KBD_BREAK = 0xf0,
+	TRANSLATED_BREAK = 0x80,
+	KBD_F7 = 0x83,
+	KBD_F7_TRANSLATED = 0x41,
+	KBD_SYSREQ = 0x84,
+	KBD_SYSREQ_TRANSLATED = 0x54,
 };
 
-/* The number of a scan code set, as the controller translates it. */
-static const u8 translated_set[KBD_SETS + 1] = { 0, 0x43, 0x41, 0x3f };
+static const u8 translation[0x80] = {
+	0xff, 0x43, 0x41, 0x3f, 0x3d, 0x3b, 0x3c, 0x58, 0x64, 0x44, 0x42, 0x40, 0x3e, 0x0f, 0x29,
+	0x59, 0x65, 0x38, 0x2a, 0x70, 0x1d, 0x10, 0x02, 0x5a, 0x66, 0x71, 0x2c, 0x1f, 0x1e, 0x11,
+	0x03, 0x5b, 0x67, 0x2e, 0x2d, 0x20, 0x12, 0x05, 0x04, 0x5c, 0x68, 0x39, 0x2f, 0x21, 0x14,
+	0x13, 0x06, 0x5d, 0x69, 0x31, 0x30, 0x23, 0x22, 0x15, 0x07, 0x5e, 0x6a, 0x72, 0x32, 0x24,
+	0x16, 0x08, 0x09, 0x5f, 0x6b, 0x33, 0x25, 0x17, 0x18, 0x0b, 0x0a, 0x60, 0x6c, 0x34, 0x35,
+	0x26, 0x27, 0x19, 0x0c, 0x61, 0x6d, 0x73, 0x28, 0x74, 0x1a, 0x0d, 0x62, 0x6e, 0x3a, 0x36,
+	0x1c, 0x1b, 0x75, 0x2b, 0x63, 0x76, 0x55, 0x56, 0x77, 0x78, 0x79, 0x7a, 0x0e, 0x7b, 0x7c,
+	0x4f, 0x7d, 0x4b, 0x47, 0x7e, 0x7f, 0x6f, 0x52, 0x53, 0x50, 0x4c, 0x4d, 0x48, 0x01, 0x45,
+	0x57, 0x4e, 0x51, 0x4a, 0x37, 0x49, 0x46, 0x54,
+};
 
 static bool kbd_on(const struct i8042 *k)
 {
@@ -96,15 +95,42 @@ static void update_irq(struct i8042 *k)
 	irq_set(&k->irq1, (k->status & STATUS_OBF) && (k->command_byte & COMMAND_BYTE_IRQ1) != 0);
 }
 
+/* The keyboard's next byte as the guest reads it, or -1. */
+static int kbd_next(struct i8042 *k)
+{
+	int byte = keyboard_next(&k->keyboard);
+
+	if (!(k->command_byte & COMMAND_BYTE_TRANSLATE)) {
+		k->kbd_break = 0;
+		return byte;
+	}
+	while (byte == KBD_BREAK) {
+		k->kbd_break = TRANSLATED_BREAK;
+		byte = keyboard_next(&k->keyboard);
+	}
+	if (byte == KBD_F7)
+		byte = KBD_F7_TRANSLATED;
+	else if (byte == KBD_SYSREQ)
+		byte = KBD_SYSREQ_TRANSLATED;
+	else if (byte >= 0 && byte < (int)ARRAY_SIZE(translation))
+		byte = translation[byte];
+	else
+		return byte; /* none, or an answer in between */
+	byte |= k->kbd_break;
+	k->kbd_break = 0;
+	return byte;
+}
+
 /* The next byte of the keyboard goes to the output buffer when that is free. */
 static void refill(struct i8042 *k)
 {
-	if (!(k->status & STATUS_OBF) && k->out_count && kbd_on(k)) {
-		k->data = k->out[k->out_head];
-		k->kbd_last = k->data;
-		k->out_head = (u8)((k->out_head + 1) % I8042_QUEUE);
-		k->out_count--;
-		k->status |= STATUS_OBF;
+	if (!(k->status & STATUS_OBF) && kbd_on(k)) {
+		int byte = kbd_next(k);
+
+		if (byte >= 0) {
+			k->data = (u8)byte;
+			k->status |= STATUS_OBF;
+		}
 	}
 	update_irq(k);
 }
@@ -115,105 +141,6 @@ static void answer(struct i8042 *k, u8 byte)
 	k->data = byte;
 	k->status |= STATUS_OBF;
 	update_irq(k);
-}
-
-static bool kbd_put(struct i8042 *k, u8 byte)
-{
-	if (k->out_count == I8042_QUEUE)
-		return false;
-	k->out[(k->out_head + k->out_count) % I8042_QUEUE] = byte;
-	k->out_count++;
-	return true;
-}
-
-/* An answer to a command pushes aside what was typed. */
-static void kbd_flush(struct i8042 *k)
-{
-	k->out_head = 0;
-	k->out_count = 0;
-}
-
-static bool translating(const struct i8042 *k)
-{
-	return k->command_byte & COMMAND_BYTE_TRANSLATE;
-}
-
-static void kbd_defaults(struct i8042 *k)
-{
-	k->kbd_set = KBD_SET_DEFAULT;
-	k->kbd_command = 0;
-	kbd_flush(k);
-}
-
-/* The data byte of ED, F0 or F3. */
-static void kbd_parameter(struct i8042 *k, u8 byte)
-{
-	u8 command = k->kbd_command;
-
-	k->kbd_command = 0;
-	if (command == KBD_SCAN_SET && byte > KBD_SETS) {
-		kbd_put(k, KBD_RESEND);
-		return;
-	}
-	kbd_put(k, KBD_ACK);
-	if (command != KBD_SCAN_SET)
-		return;
-	if (byte == 0)
-		kbd_put(k, translating(k) ? translated_set[k->kbd_set] : k->kbd_set);
-	else
-		k->kbd_set = byte;
-}
-
-static void kbd_write(struct i8042 *k, u8 byte)
-{
-	/* A command takes the place of a parameter: those are below it. */
-	if (k->kbd_command && byte < KBD_LEDS) {
-		kbd_parameter(k, byte);
-		return;
-	}
-	k->kbd_command = 0;
-	switch (byte) {
-	case KBD_LEDS:
-	case KBD_SCAN_SET:
-	case KBD_RATE:
-		kbd_put(k, KBD_ACK);
-		k->kbd_command = byte;
-		break;
-	case KBD_ECHO:
-		kbd_put(k, KBD_ECHO);
-		break;
-	case KBD_IDENTIFY:
-		kbd_put(k, KBD_ACK);
-		kbd_put(k, KBD_ID_1);
-		kbd_put(k, translating(k) ? KBD_ID_2_TRANSLATED : KBD_ID_2);
-		break;
-	case KBD_ENABLE:
-		kbd_flush(k);
-		k->kbd_scanning = true;
-		kbd_put(k, KBD_ACK);
-		break;
-	case KBD_DISABLE:
-		kbd_defaults(k);
-		k->kbd_scanning = false;
-		kbd_put(k, KBD_ACK);
-		break;
-	case KBD_DEFAULTS:
-		kbd_defaults(k);
-		kbd_put(k, KBD_ACK);
-		break;
-	case KBD_RESET:
-		kbd_defaults(k);
-		k->kbd_scanning = true;
-		kbd_put(k, KBD_ACK);
-		kbd_put(k, KBD_SELF_TEST_PASSED);
-		break;
-	case KBD_RESEND:
-		kbd_put(k, k->kbd_last);
-		break;
-	default:
-		kbd_put(k, byte >= KBD_ALL_FIRST && byte <= KBD_ALL_LAST ? KBD_ACK : KBD_RESEND);
-		break;
-	}
 }
 
 static void write_command_byte(struct i8042 *k, u8 byte)
@@ -315,7 +242,7 @@ static void write_data(struct i8042 *k, u8 byte)
 	if (command == 0) {
 		/* Sending to the keyboard enables its interface. */
 		k->command_byte &= (u8)~COMMAND_BYTE_KBD_OFF;
-		kbd_write(k, byte);
+		keyboard_write(&k->keyboard, byte);
 		refill(k);
 	} else if (command == CMD_WRITE_RAM) {
 		write_command_byte(k, byte);
@@ -380,9 +307,10 @@ static const struct port_ops command_ops = {
 };
 
 void i8042_init(struct i8042 *k, struct irq_line irq1, struct irq_line irq12,
-		void (*reset)(void *ctx), void *ctx)
+		void (*reset)(void *ctx), int (*typed)(void *ctx), void *ctx)
 {
 	memset(k, 0, sizeof(*k));
+	keyboard_init(&k->keyboard, typed, ctx);
 	k->irq1 = irq1;
 	k->irq12 = irq12;
 	k->reset = reset;
@@ -400,19 +328,15 @@ void i8042_reset(struct i8042 *k)
 	k->command = 0;
 	k->data = 0;
 	memset(k->ram, 0, sizeof(k->ram));
-	kbd_defaults(k);
-	k->kbd_last = 0;
-	k->kbd_scanning = true;
+	k->kbd_break = 0;
+	keyboard_reset(&k->keyboard);
 	irq_set(&k->irq1, false);
 	irq_set(&k->irq12, false);
 }
 
-bool i8042_key(struct i8042 *k, u8 code)
+void i8042_typed(struct i8042 *k)
 {
-	if (!k->kbd_scanning || !kbd_put(k, code))
-		return false;
 	refill(k);
-	return true;
 }
 
 int i8042_attach(struct i8042 *k, struct bus *b)

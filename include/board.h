@@ -33,6 +33,7 @@ struct board_host {
 	u64 (*now)(void);
 	u64 (*wallclock)(void);
 	struct uart_backend com1;    /* tx == NULL: nothing on the other end */
+	int (*keyboard)(void *ctx);  /* next character that was typed, or -1; NULL: nobody types */
 	u16 debug_exit_port;	     /* 0: absent */
 	struct fw_cfg_memory memory; /* of the guest, under the board's lock */
 	/* INTR of the 8259 changed, a request was made: the vCPUs must look. Any CPU. */
@@ -62,6 +63,8 @@ struct board {
 
 /* Creates and attaches all devices. 0 or a negative error of an attach. */
 int board_init(struct board *b, const struct board_host *host, u64 ram_below_4g, u64 ram_above_4g);
+/* The other ends of COM1 and of the keyboard have bytes or room again. */
+void board_console_ready(struct board *b);
 /* Power-on state of every device except the LAPICs. */
 void board_reset(struct board *b);
 /*

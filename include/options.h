@@ -28,6 +28,12 @@ enum report {
 	REPORT_MEMORY = BIT(1),	   /* checksums of what must not change */
 };
 
+/* Who types on the guest's keyboard. */
+enum keyboard_input {
+	KEYBOARD_NONE,
+	KEYBOARD_CONSOLE, /* what is typed on the console, instead of COM1 */
+};
+
 #define OPTIONS_WARNINGS_MAX 8
 #define OPTIONS_WARNING_LEN  112
 
@@ -42,7 +48,8 @@ struct options {
 	enum reset_action reset;
 	enum poweroff_action poweroff;
 	u16 debug_exit; /* port, 0 = none */
-	u32 report;	/* enum report, or-ed */
+	enum keyboard_input keyboard;
+	u32 report; /* enum report, or-ed */
 	bool help;
 
 	/* The console is not there yet while this is parsed: to be printed later. */

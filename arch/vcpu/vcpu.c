@@ -216,7 +216,7 @@ static void pump_console(struct vcpu *v)
 	console_pump();
 	if (console_events()) {
 		spin_lock(&b->lock);
-		uart_backend_ready(&b->uart[0]);
+		board_console_ready(b);
 		spin_unlock(&b->lock);
 	}
 }

@@ -203,13 +203,13 @@ static void outside(struct board *b, struct input *in)
 		n = what >> 2;
 		world_typed = in->p;
 		world_typed_left = n < in->left ? n : in->left;
-		uart_backend_ready(&b->uart[0]);
+		board_console_ready(b);
 		break;
 	case 1:
 		uart_backend_ready(&b->uart[0]);
 		break;
 	case 2:
-		i8042_key(&b->i8042, (u8)(what >> 2));
+		i8042_typed(&b->i8042);
 		break;
 	default:
 		acpi_pm_power_button(&b->pm);

@@ -20,6 +20,10 @@ static void check_read(struct board *b, u16 port, unsigned int size, u32 value)
 
 static void check_device(struct board *b)
 {
-	CHECK(b->i8042.out_count <= I8042_QUEUE && b->i8042.out_head < I8042_QUEUE, "queue");
-	CHECK(b->i8042.kbd_set >= 1 && b->i8042.kbd_set <= 3, "scan code set %u", b->i8042.kbd_set);
+	const struct keyboard *k = &b->i8042.keyboard;
+
+	CHECK(k->codes.count <= KEYBOARD_CODES && k->codes.head < KEYBOARD_CODES, "codes");
+	CHECK(k->answers.count <= KEYBOARD_ANSWERS && k->answers.head < KEYBOARD_ANSWERS,
+	      "answers");
+	CHECK(k->set >= 1 && k->set <= 3, "scan code set %u", k->set);
 }

@@ -215,6 +215,7 @@ static const struct board_host host = {
 	.now = now,
 	.wallclock = wallclock,
 	.com1 = { .tx = tx, .rx = rx },
+	.keyboard = rx,
 	.debug_exit_port = DEBUG_EXIT,
 	.memory = { memory_read, memory_write, memory_clear, NULL },
 	.kick = kick,

@@ -76,6 +76,7 @@ static void test_defaults(void **state)
 	assert_int_equal(o.reset, RESET_RESTART);
 	assert_int_equal(o.poweroff, POWEROFF_OFF);
 	assert_int_equal(o.debug_exit, 0);
+	assert_int_equal(o.keyboard, KEYBOARD_NONE);
 	assert_int_equal(o.report, 0);
 	assert_false(o.help);
 	assert_int_equal(o.warnings, 0);
@@ -156,7 +157,8 @@ static void test_all(void **state)
 	assert_int_equal(o.log_level, LOG_ERR);
 	assert_int_equal(o.debug_exit, 0x501);
 	assert_int_equal(o.warnings, 0);
-	options_parse("report=unhandled,memory", &o);
+	options_parse("keyboard=console report=unhandled,memory", &o);
+	assert_int_equal(o.keyboard, KEYBOARD_CONSOLE);
 	assert_int_equal(o.report, REPORT_UNHANDLED | REPORT_MEMORY);
 	options_parse("report=unhandled report=memory", &o);
 	assert_int_equal(o.report, REPORT_MEMORY);
@@ -170,12 +172,12 @@ static void test_all(void **state)
 static void test_warnings(void **state)
 {
 	static const char *const bad[] = {
-		"mem",	      "mem=",	"mem=12X",     "mem=1 000",	    "loglevel=loud",
-		"loglevel",   "reset=", "reset=off",   "poweroff=poweroff", "poweroff",
-		"help=1",     "help=",	"debug-exit=", "debug-exit=0",	    "debug-exit=0x10000",
-		"Mem=1G",     "=",	"=x",	       "memory=1G",	    "me=1",
-		"quiet",      "report", "report=",     "report=memory,",    "report=,memory",
-		"report=all",
+		"mem",	      "mem=",	  "mem=12X",	 "mem=1 000",	      "loglevel=loud",
+		"loglevel",   "reset=",	  "reset=off",	 "poweroff=poweroff", "poweroff",
+		"help=1",     "help=",	  "debug-exit=", "debug-exit=0",      "debug-exit=0x10000",
+		"Mem=1G",     "=",	  "=x",		 "memory=1G",	      "me=1",
+		"quiet",      "report",	  "report=",	 "report=memory,",    "report=,memory",
+		"report=all", "keyboard", "keyboard=",	 "keyboard=com1",
 	};
 
 	(void)state;
@@ -228,8 +230,9 @@ static unsigned int help_lines;
 
 static void help_line(const char *text)
 {
-	static const char *const names[] = { "console=",  "mem=",	"loglevel=", "reset=",
-					     "poweroff=", "debug-exit", "report=",   "help:" };
+	static const char *const names[] = { "console=",  "mem=",      "loglevel=",
+					     "reset=",	  "poweroff=", "debug-exit",
+					     "keyboard=", "report=",   "help:" };
 
 	assert_true(help_lines < ARRAY_SIZE(names));
 	assert_int_equal(strncmp(text, names[help_lines], strlen(names[help_lines])), 0);
@@ -242,7 +245,7 @@ static void test_help(void **state)
 	(void)state;
 	help_lines = 0;
 	options_help(help_line);
-	assert_int_equal(help_lines, 8);
+	assert_int_equal(help_lines, 9);
 }
 
 static void test_noise(void **state)
