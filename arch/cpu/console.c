@@ -101,10 +101,12 @@ static void raise(enum console_event event)
 
 /*
  * The transmitter interrupts only while there is something to send, the receiver while there is
- * room.
+ * room; without room the other end is asked to wait.
  */
 static void update_irqs(void)
 {
+	if (con.serial.base != 0)
+		serial_hold(&con.serial, con.guest && con.rx_full);
 	if (con.irq && con.serial.base != 0)
 		serial_set_irqs(&con.serial, con.guest && !con.rx_full, ring_used(&con.tx) != 0);
 }

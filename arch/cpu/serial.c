@@ -125,6 +125,14 @@ void serial_set_irqs(struct serial *s, bool rx, bool tx)
 	reg_write(s, REG_IER, ier);
 }
 
+void serial_hold(struct serial *s, bool hold)
+{
+	if (hold == s->held)
+		return;
+	s->held = hold;
+	reg_write(s, REG_MCR, MCR_DTR | MCR_OUT2 | (hold ? 0 : MCR_RTS));
+}
+
 bool serial_irq_pending(struct serial *s)
 {
 	return !(reg_read(s, REG_IIR) & IIR_NO_INTERRUPT);

@@ -13,6 +13,7 @@ struct serial {
 	u8 fifo;    /* bytes that an empty transmitter takes */
 	u8 credit;  /* of those, still free for sure */
 	u8 ier;
+	bool held; /* the other end is asked not to send */
 };
 
 void serial_init(struct serial *s, u16 base, u32 speed);
@@ -25,6 +26,8 @@ int serial_get(struct serial *s);
 /* Waits, within bounds, until the line is idle. */
 void serial_drain(struct serial *s);
 void serial_set_irqs(struct serial *s, bool rx, bool tx);
+/* Drops RTS: the other end, if it minds, sends no more until that is over. */
+void serial_hold(struct serial *s, bool hold);
 /* Asking ends a transmitter interrupt; a receiver interrupt ends when the bytes are read. */
 bool serial_irq_pending(struct serial *s);
 

@@ -5,22 +5,6 @@
  */
 #include "guest.h"
 
-static bool asked_for(const char *word)
-{
-	const u32 *info = (const u32 *)(u64)multiboot_info;
-	const char *line = (const char *)(u64)info[4];
-
-	for (; *line; line++) {
-		u32 n = 0;
-
-		while (word[n] && line[n] == word[n])
-			n++;
-		if (!word[n])
-			return true;
-	}
-	return false;
-}
-
 void guest_main(void)
 {
 	u64 value;
@@ -37,6 +21,6 @@ void guest_main(void)
 		(void)try_rdmsr(0x12345, &value);
 	(void)try_wrmsr(0xc0012345, 0);
 	print("looked\n");
-	if (asked_for("reset"))
+	if (cmdline_has("reset"))
 		outb(0xcf9, 6);
 }

@@ -18,22 +18,6 @@ enum {
 	COMMAND_BYTE_RAW = 0x05,
 };
 
-static bool asked_for(const char *word)
-{
-	const u32 *info = (const u32 *)(u64)multiboot_info;
-	const char *line = (const char *)(u64)info[4];
-
-	for (; *line; line++) {
-		u32 n = 0;
-
-		while (word[n] && line[n] == word[n])
-			n++;
-		if (!word[n])
-			return true;
-	}
-	return false;
-}
-
 static void wait_input(void)
 {
 	for (u32 i = 0; i < ROUNDS && (inb(COMMAND) & STATUS_BUSY); i++)
@@ -200,9 +184,9 @@ static void show_keys(bool raw)
 
 void guest_main(void)
 {
-	bool raw = asked_for("raw");
+	bool raw = cmdline_has("raw");
 
-	if (raw || asked_for("keys")) {
+	if (raw || cmdline_has("keys")) {
 		show_keys(raw);
 		return;
 	}

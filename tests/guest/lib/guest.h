@@ -46,6 +46,9 @@ bool processor_is_amd(void);
 
 void print(const char *fmt, ...) __printf(1, 2);
 
+/* The word is in the command line. */
+bool cmdline_has(const char *word);
+
 /* --- TAP --------------------------------------------------------------------------------------- */
 
 void ok(bool passed, const char *name, ...) __printf(2, 3);

@@ -433,7 +433,7 @@ void load_idt(void)
 #define INFO_CMDLINE	 16
 #define INFO_HAS_CMDLINE BIT(2)
 
-static bool cmdline_has(const char *word)
+bool cmdline_has(const char *word)
 {
 	const char *line = (const char *)(u64)mmio_read32(multiboot_info + INFO_CMDLINE);
 
