@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A million random accesses to ports, devices in memory, MSRs, CPUID and control registers. Plinth must print no panic, stay alive and let the
- * guest go on: the last line is "survived". The seed is printed; ROUNDS and SEED below give the same run again. Left out is what
- * ends the machine by intent: the reset and power-off registers and the debug exit. For the inside only.
+ * A million random accesses to ports, devices in memory, MSRs, CPUID, control registers and hypercalls. Plinth must print no
+ * panic, stay alive and let the guest go on: the last line is "survived". rounds= and seed= on the command line give another
+ * number and another run; both are printed. Left out is what ends the machine by intent (the reset and power-off registers, the
+ * debug exit), and the DMA of fw_cfg, which would write over this program. For the inside only.
  */
 #include "guest.h"
 
@@ -13,7 +14,7 @@
 #define NO_INIT 0xfafafafafafafafaULL /* delivery mode 5 has bits 8 and 10 */
 #define PM_BASE 0x600
 
-static u64 state = SEED;
+static u64 state;
 
 static u64 rnd(void)
 {
@@ -31,7 +32,7 @@ static bool forbidden(u32 first, u32 size)
 	} rows[] = {
 		{ 0x64, 0x64 },	  { 0x92, 0x92 },     { 0xb2, 0xb3 },
 		{ 0xf4, 0xf7 },	  { COM1, COM1 + 7 }, { PM_BASE + 4, PM_BASE + 5 },
-		{ 0xcf8, 0xcff }, { 0x8900, 0x8900 },
+		{ 0xcf8, 0xcff }, { 0x514, 0x51b },   { 0x8900, 0x8900 },
 	};
 
 	for (u32 i = 0; i < ARRAY_SIZE(rows); i++)
@@ -186,6 +187,17 @@ static void control(void)
 	write_cr4(old4);
 }
 
+/* The one of the other vendor is #UD. */
+static void hypercall(void)
+{
+	u64 r = rnd(), rax = rnd(), rbx = rnd(), rcx = rnd(), rdx = rnd();
+
+	if (r & 1)
+		TRY("vmcall", "+a"(rax), "+b"(rbx), "+c"(rcx), "+d"(rdx) : "S"(r), "D"(r >> 1));
+	else
+		TRY("vmmcall", "+a"(rax), "+b"(rbx), "+c"(rcx), "+d"(rdx) : "S"(r), "D"(r >> 1));
+}
+
 static void leave_alone(struct regs *r)
 {
 	/* Somebody was programmed to interrupt: fine, and no more of it. */
@@ -194,15 +206,23 @@ static void leave_alone(struct regs *r)
 
 void guest_main(void)
 {
+	u32 faults[VEC_PF + 1] = { 0 }, others = 0, rounds;
+
 	for (u32 v = 32; v < 256; v++)
 		on_vector((u8)v, leave_alone);
 	on_vector(VEC_NMI, leave_alone);
 	lapic_enable();
-	print("seed %lx, %u accesses\n", state, ROUNDS);
-	for (u32 n = 0; n < ROUNDS; n++) {
+	/* The generator stands still at 0. */
+	state = cmdline_number("seed=", SEED);
+	if (!state)
+		state = SEED;
+	rounds = (u32)cmdline_number("rounds=", ROUNDS);
+	print("seed 0x%lx, %u accesses\n", state, rounds);
+	for (u32 n = 0; n < rounds; n++) {
 		if (n % REPORT == 0)
 			print("# %u\n", n);
-		switch (rnd() % 8) {
+		try_vector = -1;
+		switch (rnd() % 9) {
 		case 0:
 		case 1:
 		case 2:
@@ -218,11 +238,20 @@ void guest_main(void)
 		case 6:
 			control();
 			break;
+		case 7:
+			hypercall();
+			break;
 		default:
 			(void)cpuid((u32)(rnd() & 0xc00000ff), (u32)(rnd() & 0xf));
 			break;
 		}
+		if (try_vector == VEC_UD || try_vector == VEC_GP || try_vector == VEC_PF)
+			faults[try_vector]++;
+		else if (try_vector >= 0)
+			others++;
 	}
+	print("# faults: #UD %u, #GP %u, #PF %u, others %u\n", faults[VEC_UD], faults[VEC_GP],
+	      faults[VEC_PF], others);
 	print("survived\n");
 	ok(true, "survived");
 }

@@ -48,6 +48,8 @@ void print(const char *fmt, ...) __printf(1, 2);
 
 /* The word is in the command line. */
 bool cmdline_has(const char *word);
+/* The number behind a word that ends in '=', decimal or 0x-hexadecimal; fallback: the word is not there. */
+u64 cmdline_number(const char *word, u64 fallback);
 
 /* --- TAP --------------------------------------------------------------------------------------- */
 

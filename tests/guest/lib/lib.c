@@ -433,21 +433,52 @@ void load_idt(void)
 #define INFO_CMDLINE	 16
 #define INFO_HAS_CMDLINE BIT(2)
 
-bool cmdline_has(const char *word)
+/* What follows the word, or NULL. */
+static const char *behind(const char *word)
 {
 	const char *line = (const char *)(u64)mmio_read32(multiboot_info + INFO_CMDLINE);
 
 	if (!(mmio_read32(multiboot_info + INFO_FLAGS) & INFO_HAS_CMDLINE))
-		return false;
+		return NULL;
 	for (; *line; line++) {
 		u32 n = 0;
 
 		while (word[n] && line[n] == word[n])
 			n++;
 		if (!word[n])
-			return true;
+			return line + n;
 	}
-	return false;
+	return NULL;
+}
+
+bool cmdline_has(const char *word)
+{
+	return behind(word) != NULL;
+}
+
+u64 cmdline_number(const char *word, u64 fallback)
+{
+	const char *s = behind(word);
+	u64 value = 0;
+	u32 base = 10;
+
+	if (!s)
+		return fallback;
+	if (s[0] == '0' && s[1] == 'x') {
+		base = 16;
+		s += 2;
+	}
+	for (;; s++) {
+		u32 digit = 16;
+
+		if (*s >= '0' && *s <= '9')
+			digit = (u32)(*s - '0');
+		else if (*s >= 'a' && *s <= 'f')
+			digit = (u32)(*s - 'a' + 10);
+		if (digit >= base)
+			return value;
+		value = value * base + digit;
+	}
 }
 
 void guest_start(u32 magic, u32 info)
