@@ -54,6 +54,8 @@ void msr_policy_init(int (*read)(u32 msr, u64 *value), int (*write)(u32 msr, u64
 /* MSRs. 0, or -EINVAL: the access takes #GP(0). */
 int msr_read(struct vcpu *v, u32 msr, u64 *value);
 int msr_write(struct vcpu *v, u32 msr, u64 value);
+/* A performance counter, as RDPMC reads it. 0, or -EINVAL: #GP(0). */
+int pmc_read(struct vcpu *v, u32 index, u64 *value);
 int msr_state_create(struct vcpu *v); /* 0 or -ENOMEM */
 /*
  * Power-up (or INIT: nothing changes) state of the emulated MSRs and of the passed-through ones that are in no register group (SPEC_CTRL,

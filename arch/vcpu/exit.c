@@ -57,6 +57,20 @@ static NOINLINE void exit_wrmsr(struct vcpu *v)
 		vcpu_skip_insn(v, v->exit.insn_len);
 }
 
+static NOINLINE void exit_rdpmc(struct vcpu *v)
+{
+	u64 value;
+
+	if (pmc_read(v, (u32)v->gpr[GPR_RCX], &value)) {
+		vcpu_inject_gp(v, 0);
+		return;
+	}
+	if (!vcpu_skip_insn(v, v->exit.insn_len))
+		return;
+	v->gpr[GPR_RAX] = (u32)value;
+	v->gpr[GPR_RDX] = value >> 32;
+}
+
 static NOINLINE void report_bytes(struct vcpu *v, const char *what)
 {
 	char why[160];
@@ -350,7 +364,7 @@ void vcpu_handle_exit(struct vcpu *v)
 		vcpu_skip_insn(v, v->exit.insn_len);
 		return;
 	case EXIT_RDPMC:
-		vcpu_inject_gp(v, 0);
+		exit_rdpmc(v);
 		return;
 	case EXIT_UNDEFINED:
 	case EXIT_MONITOR:

@@ -333,6 +333,12 @@ static int mcg_status_write(struct vcpu *v, u32 msr, u64 value)
 #define MISC_ENABLE_READ_ONLY \
 	(MISC_ENABLE_PMU | MISC_ENABLE_BTS_UNAVAILABLE | MISC_ENABLE_PEBS_UNAVAILABLE)
 
+/* SDM vol. 4 table 2-2. They are read back, and switch nothing. */
+#define MISC_ENABLE_KEPT                                                            \
+	(MISC_ENABLE_FAST_STRINGS | MISC_ENABLE_THERMAL | MISC_ENABLE_SPEEDSTEP |   \
+	 MISC_ENABLE_MONITOR | MISC_ENABLE_LIMIT_CPUID | MISC_ENABLE_XTPR_DISABLE | \
+	 MISC_ENABLE_XD_DISABLE)
+
 static int misc_enable_read(struct vcpu *v, u32 msr, u64 *value)
 {
 	(void)msr;
@@ -345,10 +351,9 @@ static int misc_enable_write(struct vcpu *v, u32 msr, u64 value)
 	u64 changed = value ^ v->msr->misc_enable;
 
 	(void)msr;
-	/* SpeedStep, MONITOR, CPUID limit, XD disable: not there to be changed. */
-	if (changed & ~(MISC_ENABLE_READ_ONLY | MISC_ENABLE_FAST_STRINGS))
+	if (changed & ~(MISC_ENABLE_READ_ONLY | MISC_ENABLE_KEPT))
 		return -EINVAL;
-	v->msr->misc_enable ^= changed & MISC_ENABLE_FAST_STRINGS;
+	v->msr->misc_enable ^= changed & MISC_ENABLE_KEPT;
 	return 0;
 }
 
@@ -431,11 +436,12 @@ static void de_cfg_setup(void)
 		.first = (m), .last = (m), .name = (n), .kind = MSR_KIND_CONSTANT, \
 		.vendor = (who), .value = (x), .reason = (why)                     \
 	}
-#define SINK(m, n, who, x, why)                                                                 \
+#define SINKS(a, b, n, who, x, why)                                                             \
 	{                                                                                       \
-		.first = (m), .last = (m), .name = (n), .kind = MSR_KIND_SINK, .vendor = (who), \
+		.first = (a), .last = (b), .name = (n), .kind = MSR_KIND_SINK, .vendor = (who), \
 		.value = (x), .reason = (why)                                                   \
 	}
+#define SINK(m, n, who, x, why) SINKS(m, m, n, who, x, why)
 
 /* Sorted by address, without overlaps: find_row() searches it by halves. */
 /* clang-format off */
@@ -480,7 +486,8 @@ static const struct msr_row rows[] = {
 	FAULT(MSR_MCG_CTL, MSR_MCG_CTL, "MCG_CTL", "MCG_CAP.MCG_CTL_P is 0"),
 	FAULT(MSR_PERFEVTSEL0, MSR_PERFEVTSEL7, "PERFEVTSEL", "no PMU"),
 	FAULT(MSR_PERF_STATUS, MSR_MISC_ENABLE - 1, "PERF_STATUS, thermal", "EIST, TM hidden"),
-	EMUL(MSR_MISC_ENABLE, MSR_MISC_ENABLE, "MISC_ENABLE", MSR_INTEL, misc_enable_read,
+	/* AMD's manual does not have it. Test suites that run on any virtual machine read it on any. */
+	EMUL(MSR_MISC_ENABLE, MSR_MISC_ENABLE, "MISC_ENABLE", MSR_ANY, misc_enable_read,
 	     misc_enable_write, "fast strings; no BTS, PEBS, EIST, MONITOR"),
 	FAULT(MSR_MISC_ENABLE + 1, MSR_PACKAGE_THERM_INT, "power, thermal", "the host's"),
 	EMUL(MSR_DEBUGCTL, MSR_DEBUGCTL, "DEBUGCTL", MSR_ANY, debugctl_read, debugctl_write,
@@ -534,7 +541,8 @@ static const struct msr_row rows[] = {
 	     "the host does not use it"),
 	PASS(MSR_TSC_AUX, "TSC_AUX", NEED_TSC_AUX, live_read, live_write, "the host does not use it"),
 	FAULT(MSR_TSC_RATIO, MSR_TSC_RATIO, "TSC_RATIO", "SVM is hidden"),
-	FAULT(MSR_K7_EVNTSEL0, MSR_K7_PERFCTR3, "PERF_CTL, PERF_CTR (K7)", "no PMU"),
+	/* APM vol. 2 13.2.1: no CPUID bit says that they are there. Nothing is counted. */
+	SINKS(MSR_K7_EVNTSEL0, MSR_K7_PERFCTR3, "PERF_CTL, PERF_CTR (K7)", MSR_AMD, 0, "four counters are obligatory"),
 	EMUL(MSR_SYSCFG, MSR_SYSCFG, "SYSCFG", MSR_AMD, syscfg_read, ignored_write,
 	     "how the memory is routed: fixed"),
 	EMUL(MSR_HWCR, MSR_HWCR, "HWCR", MSR_AMD, hwcr_read, hwcr_write,
@@ -672,6 +680,18 @@ int msr_write(struct vcpu *v, u32 msr, u64 value)
 	if (row->kind == MSR_KIND_SINK)
 		return 0;
 	return row->write ? row->write(v, msr, value) : -EINVAL;
+}
+
+#define LEGACY_COUNTERS 4U
+
+int pmc_read(struct vcpu *v, u32 index, u64 *value)
+{
+	/* APM vol. 3, RDPMC; an Intel processor without a PMU has no counters. */
+	if (policy_vendor_is_intel() || index >= LEGACY_COUNTERS ||
+	    (vcpu_cpl(v) && !(vcpu_cr4(v) & CR4_PCE)))
+		return -EINVAL;
+	*value = 0;
+	return 0;
 }
 
 /* --- life -------------------------------------------------------------------------------------- */

@@ -330,7 +330,11 @@ static void hidden(void)
 	c = 0;
 	d = 0;
 	v = TRY("rdpmc", "+a"(a), "+c"(c), "+d"(d) :);
-	inside_only(v == VEC_GP && try_error == 0, "RDPMC: #GP without a PMU");
+	inside_only(amd ? v == -1 && (u32)a == 0 && (u32)d == 0 : v == VEC_GP && try_error == 0,
+		    "RDPMC: AMD's counter 0 counts nothing, Intel's is not there");
+	c = 0x100;
+	v = TRY("rdpmc", "+a"(a), "+c"(c), "+d"(d) :);
+	inside_only(v == VEC_GP && try_error == 0, "RDPMC: no counter 100H");
 	a = 0;
 	v = TRY(".byte 0x0f, 0x01, 0xd9", "+a"(a) :);
 	inside_only(v == VEC_UD || (s64)a < 0, "VMMCALL: no such call");

@@ -5,6 +5,10 @@
  */
 #include "guest.h"
 
+#define MISC_ENABLE_BITS                                                          \
+	(MISC_ENABLE_FAST_STRINGS | MISC_ENABLE_THERMAL | MISC_ENABLE_SPEEDSTEP | \
+	 MISC_ENABLE_MONITOR | MISC_ENABLE_XTPR_DISABLE)
+
 #define LMA_LME	      (EFER_LMA | EFER_LME)
 #define CANONICAL_HI  0xffff800000000000ULL
 #define NOT_CANONICAL 0x0000800000000000ULL
@@ -173,7 +177,7 @@ static void features(void)
 		{ MSR_XSS, 0xd, 'x', 3, "XSS" },
 		{ MSR_ARCH_CAPABILITIES, 7, 'd', 29, "ARCH_CAPABILITIES" },
 		{ MSR_PERFEVTSEL0, 0x8000000a, 'x', 0, "PERFEVTSEL0" },
-		{ MSR_K7_EVNTSEL0, 0x8000000a, 'x', 0, "PERF_CTL0" },
+		{ MSR_PERF_CTL0, 0x80000001, 'c', 23, "PERF_CTL0" },
 		{ MSR_VM_HSAVE_PA, 0x80000001, 'c', 2, "VM_HSAVE_PA" },
 		{ MSR_FEATURE_CONTROL, 1, 'c', 5, "FEATURE_CONTROL" },
 		{ MSR_CET_FIRST, 7, 'c', 7, "CET" },
@@ -330,10 +334,21 @@ static void identity(void)
 			    "AMD: TOP_MEM is where memory ends");
 		inside_only(try_rdmsr(MSR_VM_CR, &value) == -1 && (value & VM_CR_SVMDIS),
 			    "AMD: VM_CR says that SVM is disabled");
-		inside_only(try_rdmsr(MSR_MISC_ENABLE, &value) == VEC_GP,
-			    "AMD: MISC_ENABLE is Intel's");
+		/* APM vol. 2 13.2.1: obligatory, without a CPUID bit. */
+		for (u32 i = MSR_K7_EVNTSEL0; i <= MSR_K7_PERFCTR3; i++)
+			ok(try_wrmsr(i, 0) == -1 && try_rdmsr(i, &value) == -1 && value == 0,
+			   "AMD: performance counter register %x can be cleared", i);
 	} else {
 		skip("AMD", "another vendor's processor");
+	}
+	if (try_rdmsr(MSR_MISC_ENABLE, &value) == -1) {
+		u64 bits = value | MISC_ENABLE_BITS;
+
+		wrmsr(MSR_MISC_ENABLE, bits);
+		inside_only(rdmsr(MSR_MISC_ENABLE) == bits, "MISC_ENABLE: reads back");
+		wrmsr(MSR_MISC_ENABLE, value);
+	} else {
+		ok(false, "MISC_ENABLE: reads back");
 	}
 	inside_only(try_rdmsr(0x802, &value) == VEC_GP, "x2APIC registers only in that mode");
 }

@@ -479,6 +479,8 @@ static void test_debugctl(void **state)
 
 static void test_intel(void **state)
 {
+	u64 value = 1;
+
 	(void)state;
 	boot(true, false);
 	assert_true(host_microcode_asked);
@@ -494,9 +496,13 @@ static void test_intel(void **state)
 	assert_int_equal(rd(MSR_MISC_ENABLE), 0x1800);
 	wr(MSR_MISC_ENABLE, 1);
 	assert_int_equal(rd(MSR_MISC_ENABLE), 0x1801);
-	wr_gp(MSR_MISC_ENABLE, BIT64(18));
-	wr_gp(MSR_MISC_ENABLE, BIT64(22));
-	wr_gp(MSR_MISC_ENABLE, BIT64(34));
+	/* What can be written is read back; bits 7, 11 and 12 are read-only. */
+	wr(MSR_MISC_ENABLE, 0x400c50009);
+	assert_int_equal(rd(MSR_MISC_ENABLE), 0x400c51809);
+	wr_gp(MSR_MISC_ENABLE, BIT64(1));
+	wr_gp(MSR_MISC_ENABLE, BIT64(35));
+	rd_gp(MSR_K7_EVNTSEL0);
+	assert_int_equal(pmc_read(v, 0, &value), -EINVAL);
 	/* ARCH_CAPABILITIES without TSX_CTRL, MISC_PACKAGE_CTLS, FB_CLEAR_CTRL... */
 	assert_int_equal(rd(MSR_ARCH_CAPABILITIES), 0x1d1ae17f);
 	wr_gp(MSR_ARCH_CAPABILITIES, 0);
@@ -509,6 +515,8 @@ static void test_intel(void **state)
 
 static void test_amd(void **state)
 {
+	u64 value = 1;
+
 	(void)state;
 	boot(false, false);
 	assert_int_equal(host_de_cfg, 0x82);
@@ -534,12 +542,19 @@ static void test_amd(void **state)
 	assert_int_equal(rd(MSR_BIOS_SIGN_ID), 0xabcd00000000);
 	rd_gp(MSR_VM_HSAVE_PA);
 	wr_gp(MSR_VM_HSAVE_PA, 0x1000);
-	rd_gp(MSR_MISC_ENABLE);
+	assert_int_equal(rd(MSR_MISC_ENABLE), 0x1801);
 	rd_gp(MSR_FEATURE_CONTROL);
 	rd_gp(MSR_PLATFORM_ID);
 	rd_gp(MSR_ARCH_CAPABILITIES);
-	for (u32 msr = 0xc0010000; msr < 0xc0010008; msr++)
-		wr_gp(msr, 0x530076);
+	/* The four counters of every AMD processor: nothing is counted. */
+	for (u32 msr = 0xc0010000; msr < 0xc0010008; msr++) {
+		wr(msr, 0x530076);
+		assert_int_equal(rd(msr), 0);
+	}
+	rd_gp(0xc0010200);
+	assert_int_equal(pmc_read(v, 3, &value), 0);
+	assert_int_equal(value, 0);
+	assert_int_equal(pmc_read(v, 4, &value), -EINVAL);
 	assert_int_equal(notes[LOG_WARN] + notes[LOG_DEBUG], 0);
 	/* Already serializing: left alone. */
 	host_de_cfg = 0x42;
