@@ -233,13 +233,20 @@ class Relay:
         return self.process.wait()
 
 
+def foreground_arguments(image, memory, kvm, terminal, cpu=QEMU_CPU):
+    """The argument list of a QEMU in the foreground, at a terminal or not; Ctrl-C goes to the guest."""
+    if terminal:
+        serial = ("-chardev", "stdio,id=com1,mux=on,signal=off", "-serial", "chardev:com1", "-mon", "chardev=com1")
+    else:
+        serial = ("-chardev", "stdio,id=com1,signal=off", "-serial", "chardev:com1")
+    return qemu(memory, cpu, cdrom=image, kvm=kvm, serial=serial)
+
+
 def foreground_qemu(image, memory, kvm, cpu):
-    """QEMU with our terminal; Ctrl-C goes to the guest."""
+    """QEMU with our terminal."""
     if os.isatty(0):
-        chardev = ("-chardev", "stdio,id=com1,mux=on,signal=off", "-serial", "chardev:com1", "-mon", "chardev=com1")
-        return subprocess.Popen(qemu(memory, cpu, cdrom=image, kvm=kvm, serial=chardev)).wait()
-    chardev = ("-chardev", "stdio,id=com1,signal=off", "-serial", "chardev:com1")
-    process = subprocess.Popen(qemu(memory, cpu, cdrom=image, kvm=kvm, serial=chardev), stdin=subprocess.PIPE,
+        return subprocess.Popen(foreground_arguments(image, memory, kvm, True, cpu)).wait()
+    process = subprocess.Popen(foreground_arguments(image, memory, kvm, False, cpu), stdin=subprocess.PIPE,
                                stdout=subprocess.PIPE, start_new_session=True)
     return guarded(process, process.stdout.fileno(), process.stdin.fileno())
 

@@ -25,9 +25,11 @@ def files(*endings):
 
 def shell_scripts():
     found = []
-    for directory in ("scripts", ".ci", "tests/linux"):
+    for directory in ("scripts", ".ci", "tests/linux", "tests/system"):
         for name in sorted(os.listdir(directory)) if os.path.isdir(directory) else ():
             path = os.path.join(directory, name)
+            if not os.path.isfile(path):
+                continue
             with open(path, "rb") as file:
                 first = file.readline()
             if path.endswith(".sh") or (first.startswith(b"#!") and b"sh" in first):

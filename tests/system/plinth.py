@@ -71,6 +71,7 @@ class Machine:
 
     def __init__(self, process, port, log):
         self.process, self.port, self.log = process, port, log
+        self.prompt = PROMPT
         port.delaybeforesend = None
 
     def wait(self, what, seconds):
@@ -104,7 +105,7 @@ class Machine:
         self.type(line + "\r")
         # The echo first, whatever the line editor puts into it.
         self.expect(r"\n", timeout)
-        self.expect(PROMPT, timeout)
+        self.expect(self.prompt, timeout)
         return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self.port.before).replace("\r", "").strip()
 
     def drain(self, seconds=0.5):

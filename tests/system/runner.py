@@ -141,7 +141,7 @@ def functions(prefix, suite):
         if file.startswith(prefix) and file.endswith(".py"):
             module = importlib.import_module(file[:-3])
             for name, function in vars(module).items():
-                if name.startswith("test_"):
+                if name.startswith("test_") and callable(function):
                     found.append((f"{suite}/{file[len(prefix):-3]}/{name[5:]}", function))
     # The long ones first, so that none is left to run alone at the end.
     return sorted(found, key=lambda test: -getattr(test[1], "seconds", 10))
