@@ -195,6 +195,9 @@ $(BUILD)/tests/%.elf: $(BUILD)/tests/%.asm.o $(GLIB)/guest.ld
 run:
 	@scripts/run
 
+debug:
+	@scripts/debug
+
 test:
 	@scripts/test
 
@@ -234,6 +237,7 @@ help:
 	@echo '                KERNEL= INITRD= CMDLINE= the guest      OPTIONS= Plinth'"'"'s command line'
 	@echo '                MEM= megabytes   EMU=auto|qemu|kvm|bochs   CPU= its processor'
 	@echo '                GUEST=linux|demo|bare   SETUP=no'
+	@echo 'make debug    the same, stopped at Plinth'"'"'s entry: EMU=qemu in gdb, EMU=bochs in its debugger (docs/debugging.md)'
 	@echo 'make test     every test; ends with the count (scripts/test --help: parts of it)'
 	@echo 'make test-long  the long tests, which are in no other run (minutes each)'
 	@echo 'make unit     the unit tests alone; T=test_NAME for one'
@@ -246,4 +250,4 @@ help:
 	@echo 'make clean    removes build/ (the fetched kernel with it)'
 	@echo 'make V=1      shows the commands'
 
-.PHONY: all unit unit-build fuzz fuzz-build guests run test test-long lint tidy bench doctor iso clean help
+.PHONY: all unit unit-build fuzz fuzz-build guests run debug test test-long lint tidy bench doctor iso clean help

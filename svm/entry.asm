@@ -44,6 +44,7 @@ svm_enter:
 	mov	r14, [rdi + VCPU_R14]
 	mov	r15, [rdi + VCPU_R15]
 	mov	rdi, [rdi + VCPU_RDI]
+.run:
 	vmrun
 svm_exited:
 	vmsave

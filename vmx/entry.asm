@@ -51,6 +51,7 @@ vmx_enter:
 	mov	r15, [rdi + VCPU_R15]
 	mov	rdi, [rdi + VCPU_RDI]
 	jnz	.resume
+.launch:
 	vmlaunch
 	jmp	.refused
 .resume:

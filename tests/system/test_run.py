@@ -9,7 +9,7 @@ import plinth
 from test_linux import to_prompt
 
 # What would make another machine of it.
-VARIABLES = ("KERNEL", "INITRD", "CMDLINE", "OPTIONS", "MEM", "EMU", "CPU", "GUEST", "PROMPT")
+VARIABLES = ("KERNEL", "INITRD", "CMDLINE", "OPTIONS", "MEM", "EMU", "CPU", "GUEST", "PROMPT", "MAKEFLAGS")
 BOOT_TIMEOUT = 240
 END_TIMEOUT = 60
 LINES_LIMIT = 3
@@ -23,9 +23,10 @@ def environment():
 class Session(plinth.Machine):
     """A command on a terminal of its own that relays a guest's serial port."""
 
-    def __init__(self, log, *command):
+    def __init__(self, log, *command, **arguments):
         self.logfile = open(log, "w")
-        child = pexpect.spawn(command[0], list(command[1:]), env=environment(), encoding="utf-8", codec_errors="replace")
+        arguments.setdefault("env", environment())
+        child = pexpect.spawn(command[0], list(command[1:]), encoding="utf-8", codec_errors="replace", **arguments)
         child.logfile_read = self.logfile
         super().__init__(None, child, log)
 
