@@ -3,7 +3,7 @@
 
 A fenced block behind `<!-- walk: NAME -->` is a part of the session NAME, which begins with `$ make debug`. Lines that begin with a
 prompt are typed; the lines behind one are all that it prints, except that "..." stands for anything and a line of it for any lines.
-What differs from build to build may be any number: addresses, which are known by their size, line numbers, Bochs' time.
+What differs from build to build may be any number: addresses, which are known by their size, and what PLACE names.
 """
 import os
 import re
@@ -22,7 +22,8 @@ PROMPTS = r"\(gdb\) |<bochs:\d+> |\$ "
 DEBUGGER_PROMPT = r"(?:\n|^)(?:\(gdb\)|<bochs:\d+>) $"
 NUMBER = r"(?:0x)?[0-9a-f]{4,}"
 ADDRESSES = range(0x10000, 0x20000000)
-LINE_OR_TIME = r"(?:\.c:|\.asm:|line |t=)\d+"
+# Lines of the source, times, offsets from a symbol.
+PLACE = r"(?:\.c:|\.asm:|line |\bt=|\+)[0-9a-f]+\b"
 START_TIMEOUT = 120
 COMMAND_TIMEOUT = 60
 SHELL_TIMEOUT = 20
@@ -52,11 +53,11 @@ def sessions():
 def pattern(line):
     """The regular expression of one expected line."""
     parts = []
-    for part in re.split(rf"(\.\.\.|{LINE_OR_TIME}|(?<![0-9A-Za-z]){NUMBER}(?![0-9A-Za-z])|\s+)", line.strip()):
+    for part in re.split(rf"(\.\.\.|{PLACE}|(?<![0-9A-Za-z]){NUMBER}(?![0-9A-Za-z])|\s+)", line.strip()):
         if part == "...":
             parts.append(".*")
-        elif re.fullmatch(LINE_OR_TIME, part):
-            parts.append(re.escape(part.rstrip("0123456789")) + r"\d+")
+        elif re.fullmatch(PLACE, part):
+            parts.append(re.escape(re.match(r".*[:+= ]", part)[0]) + "[0-9a-f]+")
         elif re.fullmatch(NUMBER, part) and int(part, 16) in ADDRESSES:
             parts.append(NUMBER)
         elif part.isspace():
