@@ -293,6 +293,16 @@ static bool set_report(struct options *o, const char *value)
 	return true;
 }
 
+#ifdef PLINTH_DEBUG
+static bool set_break_entry(struct options *o, const char *value)
+{
+	if (!value || !*value || strlen(value) >= sizeof(o->break_entry))
+		return false;
+	memcpy(o->break_entry, value, strlen(value) + 1);
+	return true;
+}
+#endif
+
 static bool set_help(struct options *o, const char *value)
 {
 	if (value)
@@ -319,6 +329,11 @@ static const struct option table[] = {
 	{ "report", "unhandled|memory[,...]",
 	  "after each run of the guest: what nobody answered, checksums of what must not change",
 	  set_report },
+#ifdef PLINTH_DEBUG
+	{ "break-entry", "CASE|all[,-CASE...]",
+	  "break the guest's first entry on purpose, or all ways in turn (debug_entry.c)",
+	  set_break_entry },
+#endif
 	{ "help", NULL, "print this list", set_help },
 };
 

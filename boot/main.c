@@ -7,6 +7,7 @@
 #include "console.h"
 #include "cpu.h"
 #include "cpuid.h"
+#include "entry_debug.h"
 #include "errors.h"
 #include "guest_modules.h"
 #include "guest_ram.h"
@@ -62,6 +63,7 @@ static void read_boot_info(u32 magic, hpa_t info)
 						boot_info.framebuffer.type != BOOT_FB_TEXT),
 	});
 	printk_set_level(options.log_level);
+	entry_debug_init(&options);
 	pr_info("Plinth " PLINTH_VERSION ", a type-1 hypervisor, started by %s",
 		boot_info.loader[0] ? boot_info.loader : "an unnamed boot loader");
 	for (unsigned int i = 0; i < options.warnings; i++)
@@ -267,6 +269,7 @@ static enum board_request run_guest(struct vm *vm, const struct guest_kind *kind
 	vcpu_run(vm->vcpu[0]);
 	printk_guest_running(false);
 	report_end(vm, &options, &boot_info);
+	entry_debug_summary();
 	return b->request;
 }
 

@@ -51,6 +51,9 @@ struct options {
 	enum keyboard_input keyboard;
 	u32 report; /* enum report, or-ed */
 	bool help;
+#ifdef PLINTH_DEBUG
+	char break_entry[64]; /* entry_debug.h; "": none */
+#endif
 
 	/* The console is not there yet while this is parsed: to be printed later. */
 	char warning[OPTIONS_WARNINGS_MAX][OPTIONS_WARNING_LEN];

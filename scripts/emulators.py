@@ -75,8 +75,8 @@ def qemu(memory=512, cpu=None, machine="pc", cdrom=None, kernel=None, append="",
     return args + list(extra)
 
 
-def bochs_configuration(image, log, com1, model=BOCHS_CPU, memory=512, interactive=False, extra=()):
-    """The text of a bochsrc. `com1`: what follows `com1: enabled=1,`; `extra`: lines."""
+def bochs_configuration(image, log, com1, model=BOCHS_CPU, memory=512, interactive=False, extra=(), errors=False):
+    """The text of a bochsrc. `com1`: what follows `com1: enabled=1,`; `extra`: lines. With errors Bochs says why it refuses something."""
     ips, sync = (BOCHS_IPS_INTERACTIVE, "slowdown") if interactive else (BOCHS_IPS_TEST, "none")
     time0 = "utc" if interactive else BOCHS_TIME0
     return f"""config_interface: textconfig
@@ -91,7 +91,7 @@ boot: cdrom
 com1: enabled=1, {com1}
 log: {log}
 panic: action=fatal
-error: action=ignore
+error: action={'report' if errors else 'ignore'}
 info: action=report
 debug: action=ignore
 mouse: enabled=0

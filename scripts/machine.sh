@@ -10,7 +10,7 @@ take_variables()
 
 	for argument; do
 		case $argument in
-		KERNEL=* | INITRD=* | CMDLINE=* | OPTIONS=* | MEM=* | EMU=* | CPU=* | GUEST=* | SETUP=* | PROMPT=*)
+		KERNEL=* | INITRD=* | CMDLINE=* | OPTIONS=* | MEM=* | EMU=* | CPU=* | GUEST=* | SETUP=* | DEBUG=* | PROMPT=*)
 			export "${argument?}"
 			;;
 		-h | --help) sed -n '3,/^$/s/^# \{0,1\}//p' "$0" && exit ;;

@@ -53,7 +53,7 @@ void svm_dump(struct vcpu *v)
 
 	pr_err("VMCB at %lx:", v->svm->vmcb_pa);
 	if (v->exit.kind == EXIT_ENTRY_FAILURE && !report_violation(v))
-		pr_err("  VM entry: no rule that Plinth knows is violated");
+		pr_err("  VM entry: no rule is violated by what the processor left here; a debug build checks beforehand");
 	pr_err("  exitcode %lx info1 %lx info2 %lx intinfo %lx eventinj %lx", c->exit_code,
 	       c->exit_info1, c->exit_info2, c->exit_int_info, c->event_inj);
 	pr_err("  intercepts cr %08x dr %08x exc %08x v3 %08x v4 %08x v5 %08x", c->intercept_cr,

@@ -212,7 +212,7 @@ class Qemu(Machine):
 class Bochs(Machine):
     """Bochs with its serial port on a pseudo terminal."""
 
-    def __init__(self, log, image, model="ryzen", memory=512):
+    def __init__(self, log, image, model="ryzen", memory=512, errors=False):
         os.makedirs(os.path.dirname(log), exist_ok=True)
         if not emulators.bochs_program():
             raise Skip("no Bochs here")
@@ -221,7 +221,7 @@ class Bochs(Machine):
         tty.setraw(slave)
         with open(log + ".bochsrc", "w") as file:
             file.write(emulators.bochs_configuration(image, self.bochs_log, f"mode=term, dev={os.ttyname(slave)}",
-                                                     model, memory))
+                                                     model, memory, errors=errors))
         command = emulators.bochs_command(log + ".bochsrc", log + ".commands")
         with open(log + ".stderr", "w") as stderr:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr,
@@ -255,10 +255,10 @@ def wait_until(condition, seconds):
 # --- images --------------------------------------------------------------------------------------------
 
 
-def image(name, modules=(), options="", terminal="serial", bare=False, small=True):
+def image(name, modules=(), options="", terminal="serial", bare=False, small=True, hypervisor=PLINTH):
     """Makes (or keeps) build/test/NAME.iso; returns its path."""
     output = os.path.join(LOGS, name + ".iso")
-    command = ["scripts/image", "--output", output, "--options", options, "--terminal", terminal, "--timeout", "0"]
+    command = ["scripts/image", "--output", output, "--plinth", hypervisor, "--options", options, "--terminal", terminal, "--timeout", "0"]
     if small:
         command.append("--small")
     if bare:
