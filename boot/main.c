@@ -145,7 +145,11 @@ static const struct virt_ops *find_virtualization(void)
 			break;
 		err = backend[i]->cpu_enable();
 		if (err)
-			fatal("%s cannot be switched on (error %d)", backend[i]->name, -err);
+			fatal("%s cannot be switched on: %s", backend[i]->name,
+			      err == -ENOMEM ? "too little memory in Plinth's pool"
+			      : err == -EPERM
+				      ? "the firmware left it unlocked, and the lock cannot be set"
+				      : "the processor refuses");
 		backend[i]->describe(features, sizeof(features));
 		pr_info("%s: %s", backend[i]->name, features);
 		return backend[i];

@@ -31,7 +31,10 @@ struct virt_ops {
 	 */
 	struct cpuid_regs (*cpuid)(u32 leaf, u32 subleaf);
 
-	/* Switch the extension on and off on this CPU. 0 or -ENOMEM, -EIO. */
+	/*
+	 * Switch the extension on and off on this CPU. 0; -ENOMEM; -EPERM: what the firmware left open cannot be set; -EIO: the
+	 * processor refuses.
+	 */
 	int (*cpu_enable)(void);
 	void (*cpu_disable)(void);
 

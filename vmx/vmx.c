@@ -6,6 +6,7 @@
 #include "cpu.h"
 #include "cpuid.h"
 #include "errors.h"
+#include "insn.h"
 #include "lib.h"
 #include "mm.h"
 #include "msr.h"
@@ -18,11 +19,6 @@
 #define CPUID_FEATURES 1U
 #define CPUID_ECX_VMX  BIT(5)
 
-/* INVEPT and INVVPID types: 31.3 */
-#define INVEPT_ONE  1UL
-#define INVEPT_ALL  2UL
-#define INVVPID_ALL 2UL
-
 #define VMCS_LINK_NONE (~UINT64_C(0))
 
 struct vmx_caps vmx_caps;
@@ -33,55 +29,6 @@ struct vmx_region {
 	u32 revision;
 	u32 abort; /* VMX-abort indicator */
 };
-
-/* --- the instructions: 31.3; true: VMsucceed ----------------------------------------------------- */
-
-static bool vmxon(hpa_t region)
-{
-	bool ok;
-
-	__asm__ volatile("vmxon %1" : "=@cca"(ok) : "m"(region) : "memory");
-	return ok;
-}
-
-static void vmxoff(void)
-{
-	__asm__ volatile("vmxoff" : : : "cc", "memory");
-}
-
-static bool vmclear(hpa_t vmcs)
-{
-	bool ok;
-
-	__asm__ volatile("vmclear %1" : "=@cca"(ok) : "m"(vmcs) : "memory");
-	return ok;
-}
-
-static bool vmptrld(hpa_t vmcs)
-{
-	bool ok;
-
-	__asm__ volatile("vmptrld %1" : "=@cca"(ok) : "m"(vmcs) : "memory");
-	return ok;
-}
-
-static void invept(u64 type, u64 eptp)
-{
-	struct {
-		u64 eptp, reserved;
-	} d = { .eptp = eptp };
-
-	__asm__ volatile("invept %0, %1" : : "m"(d), "r"(type) : "cc", "memory");
-}
-
-static void invvpid(u64 type, u64 vpid)
-{
-	struct {
-		u64 vpid, address;
-	} d = { .vpid = vpid };
-
-	__asm__ volatile("invvpid %0, %1" : : "m"(d), "r"(type) : "cc", "memory");
-}
 
 /* --- detection ------------------------------------------------------------------------------------- */
 
@@ -178,10 +125,12 @@ static int vmx_cpu_enable(void)
 
 	if (!region)
 		return -ENOMEM;
-	/* Absent under some hypervisors, which then need no unlocking. */
-	if (rdmsr_safe(MSR_FEATURE_CONTROL, &control) == 0 && !(control & FEATURE_CONTROL_LOCK))
-		(void)wrmsr_safe(MSR_FEATURE_CONTROL,
-				 control | FEATURE_CONTROL_LOCK | FEATURE_CONTROL_VMX);
+	/* Absent under some hypervisors, which then need no unlocking. Without it VMXON is #GP. */
+	if (rdmsr_safe(MSR_FEATURE_CONTROL, &control) == 0 && !(control & FEATURE_CONTROL_LOCK) &&
+	    wrmsr_safe(MSR_FEATURE_CONTROL, control | FEATURE_CONTROL_LOCK | FEATURE_CONTROL_VMX)) {
+		page_free(region, 1);
+		return -EPERM;
+	}
 	/* Fixed bits of VMX operation: 24.8. */
 	write_cr0(vmx_fix(cr0, vmx_caps.cr0_fixed0, vmx_caps.cr0_fixed1));
 	write_cr4(vmx_fix(cr4 | CR4_VMXE, vmx_caps.cr4_fixed0, vmx_caps.cr4_fixed1));
