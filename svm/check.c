@@ -70,7 +70,7 @@ static bool check_registers(const struct svm_image *in, struct svm_violation *ou
 	const struct vmcb *c = in->vmcb;
 	bool long_mode = (c->efer & EFER_LME) && (c->cr0 & CR0_PG);
 
-	RULE(c->efer & EFER_SVME, EFER, EFER_SVME);
+	RULE(c->efer & EFER_SVME, EFER, SVME_CLEAR);
 	RULE((c->cr0 & CR0_CD) || !(c->cr0 & CR0_NW), CR0, CR0_NW_WITHOUT_CD);
 	RULE(!HIGH(c->cr0), CR0, CR0_HIGH);
 	/* Outside long mode the upper half of CR3 does not exist. */

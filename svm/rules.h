@@ -25,7 +25,7 @@
 
 /* X(name, section, what is wrong when the rule is violated) */
 #define SVM_RULES(X)                                                                    \
-	X(EFER_SVME, "15.5.1", "EFER.SVME is 0")                                        \
+	X(SVME_CLEAR, "15.5.1", "EFER.SVME is 0")                                       \
 	X(CR0_NW_WITHOUT_CD, "15.5.1", "CR0.NW without CD")                             \
 	X(CR0_HIGH, "15.5.1", "bits 63:32 of CR0")                                      \
 	X(CR3_RESERVED, "15.5.1", "reserved bits of CR3")                               \

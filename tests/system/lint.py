@@ -64,12 +64,14 @@ def shellcheck(t):
 
 def gcc(t):
     run(t, "builds without a warning", ["make", "-s", "-k", "all"])
+    run(t, "the debug build too", ["make", "-s", "-k", "DEBUG=1", "all"])
 
 
 def clang(t):
     """The objects, and a link of them: nothing that only gcc accepts."""
     need("clang")
     run(t, "builds without a warning", ["make", "-s", "-k", f"BUILD={plinth.BUILD}/clang", "CC=clang", "all"])
+    run(t, "the debug build too", ["make", "-s", "-k", f"BUILD={plinth.BUILD}/clang", "CC=clang", "DEBUG=1", "all"])
 
 
 def cppcheck(t):

@@ -160,7 +160,7 @@ struct broken {
 
 /* clang-format off */
 static const struct broken rows[] = {
-	ROW(P, EFER_SVME, EFER, efer, 0),
+	ROW(P, SVME_CLEAR, EFER, efer, 0),
 	ROW(P, CR0_NW_WITHOUT_CD, CR0, cr0, CR0_PE | CR0_NW),
 	ROW(P, CR0_HIGH, CR0, cr0, CR0_PE | BIT64(32)),
 	ROW(P, CR0_HIGH, CR0, cr0, CR0_PE | BIT64(63)),
