@@ -6,6 +6,8 @@ set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 BUILD=${BUILD:-build}
+# make hands on the directory of a debug build, which lies in the other's.
+[ "${DEBUG:-0}" = 0 ] || BUILD=${BUILD%/debug}
 # Debian's python3-pexpect belongs to this interpreter; PATH may hold another one.
 PYTHON=${PYTHON:-/usr/bin/python3}
 # grub-mkrescue and others live there, and a user's PATH may lack it.

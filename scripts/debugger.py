@@ -113,7 +113,7 @@ def debug_bochs(directory, elf, memory, cpu):
     with open(configuration, "w") as file:
         # At this level it says why an entry failed.
         file.write(emulators.bochs_configuration(os.path.join(directory, "plinth.iso"), log, f"mode=term, dev={os.ttyname(slave)}",
-                                                 cpu or emulators.BOCHS_CPU, memory).replace("error: action=ignore", "error: action=report"))
+                                                 cpu or emulators.BOCHS_CPU, memory, errors=True))
     with open(commands, "w") as file:
         file.write(f'ldsym global "{symbols}"\npb {entry_point(elf):#x}\nc\nd 1\n')
     serial = SerialPort(directory, master)

@@ -7,6 +7,7 @@ What differs from build to build may be any number: addresses, which are known b
 """
 import os
 import re
+import shlex
 import subprocess
 import threading
 import time
@@ -124,11 +125,18 @@ def leftovers(directory):
 def walk(t, name):
     steps = sessions()[name]
     _, start, expected = steps[0]
-    directory = os.path.join(plinth.BUILD, "debugger", name)
-    session = Debugger(t.log, start.split())
+    emulator = re.search(r"EMU=(\w+)", start)[1]
+    directory = os.path.join(plinth.BUILD, "debugger", emulator)
+    with locks[emulator]:
+        follow(t, steps, expected, Debugger(t.log, shlex.split(start)))
+        left = leftovers(directory)
+    t.check("nothing is left behind", not left, left)
+
+
+def follow(t, steps, expected, session):
     with session:
         wrong = differs(expected, session.output(START_TIMEOUT))
-        t.check(f"{start}: stops at Plinth's entry", not wrong, wrong)
+        t.check(f"{steps[0][1]}: stops at Plinth's entry", not wrong, wrong)
         for prompt, command, expected in steps[1:]:
             if prompt == "$":
                 wrong = shell(command.replace("build/", plinth.BUILD + "/"), expected)
@@ -137,24 +145,30 @@ def walk(t, name):
             t.check(f"{prompt} {command}", not wrong, wrong)
         status = session.end(END_TIMEOUT)
         t.check("the session ends with status 0", status == 0, status)
-    left = leftovers(directory)
-    t.check("nothing is left behind", not left, left)
+
+
+def need_bochs():
+    if not plinth.emulators.bochs_program():
+        raise plinth.Skip("no Bochs here")
 
 
 def test_bochs(t):
-    if not plinth.emulators.bochs_program():
-        raise plinth.Skip("no Bochs here")
-    with locks["bochs"]:
-        walk(t, "bochs")
+    need_bochs()
+    walk(t, "bochs")
+
+
+def test_broken(t):
+    need_bochs()
+    walk(t, "broken")
 
 
 def test_qemu(t):
-    with locks["qemu"]:
-        walk(t, "qemu")
+    walk(t, "qemu")
 
 
 def test_killed(t):
     """The terminal goes away in the middle of it."""
+    need_bochs()
     for name, lock in locks.items():
         directory = os.path.join(plinth.BUILD, "debugger", name)
         with lock:
