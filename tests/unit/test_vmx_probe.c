@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "cpu.h"
+#include "cpuid.h"
 #include "errors.h"
 #include "mm.h"
 #include "msr.h"
@@ -27,6 +28,7 @@ enum {
 #define CAPABILITY_FIRST 0x480U
 #define CAPABILITIES	 0x12U
 #define REVISION	 0x2aU
+#define PHYSICAL_BITS	 40
 
 /* The processor. An MSR that is not there raises #GP, which rdmsr_safe() reports. */
 static struct {
@@ -50,9 +52,16 @@ static u8 test_page[PAGE_SIZE] __aligned(PAGE_SIZE);
 
 static struct cpuid_regs test_cpuid(u32 leaf, u32 subleaf)
 {
-	assert_int_equal(leaf, 1);
 	(void)subleaf;
-	return (struct cpuid_regs){ .ecx = processor.ecx };
+	switch (leaf) {
+	case 1:
+		return (struct cpuid_regs){ .ecx = processor.ecx };
+	case CPUID_EXT_SIZES:
+		return (struct cpuid_regs){ .eax = PHYSICAL_BITS };
+	default:
+		fail_msg("leaf %x", leaf);
+		return (struct cpuid_regs){};
+	}
 }
 
 static int test_rdmsr_safe(u32 msr, u64 *value)
