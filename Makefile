@@ -204,6 +204,10 @@ test:
 test-long:
 	@scripts/test --long
 
+# The tests whose results docs/conformance.md and README.md show, and then these two.
+conformance:
+	@scripts/conformance --run
+
 lint:
 	@scripts/test lint
 
@@ -240,6 +244,7 @@ help:
 	@echo 'make debug    the same, stopped at Plinth'"'"'s entry: EMU=qemu in gdb, EMU=bochs in its debugger (docs/debugging.md)'
 	@echo 'make test     every test; ends with the count (scripts/test --help: parts of it)'
 	@echo 'make test-long  the long tests, which are in no other run (minutes each)'
+	@echo 'make conformance  docs/conformance.md and the matrix of README.md from a run of the guest and system tests'
 	@echo 'make unit     the unit tests alone; T=test_NAME for one'
 	@echo 'make fuzz     fuzzes devices, emulator and parsers (FUZZ_TIME=60 seconds each; T=fuzz_NAME for one)'
 	@echo 'make guests   the guest test programs, below build/tests'
@@ -250,4 +255,4 @@ help:
 	@echo 'make clean    removes build/ (the fetched kernel with it)'
 	@echo 'make V=1      shows the commands'
 
-.PHONY: all unit unit-build fuzz fuzz-build guests run debug test test-long lint tidy bench doctor iso clean help
+.PHONY: all unit unit-build fuzz fuzz-build guests run debug test test-long conformance lint tidy bench doctor iso clean help

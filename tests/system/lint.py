@@ -6,6 +6,7 @@ import shutil
 import subprocess
 
 import plinth
+import record
 
 SOURCE_ROOMS = ("boot", "arch", "vmx", "svm", "mm", "dev", "debug", "include", "tests", "scripts")
 # Other releases of it format differently.
@@ -126,6 +127,18 @@ def rules(t):
     t.check(f"no file much above {FILE_LIMIT} lines", not long, "\n".join(long))
 
 
+def conformance(t):
+    """docs/conformance.md and README's matrix have all that the last recorded run saw."""
+    results = os.path.join(plinth.LOGS, record.FILE)
+    if os.environ.get("CONFORMANCE") == "writes":
+        raise plinth.Skip("they are written after this run")
+    if not os.path.exists(results):
+        raise plinth.Skip("no run is recorded yet")
+    if os.path.getmtime(results) < max(map(os.path.getmtime, files(".c"))):
+        raise plinth.Skip("the recorded run is older than the sources")
+    run(t, "docs/conformance.md and README.md are up to date: or make conformance", ["scripts/conformance", "--check"])
+
+
 def image(t):
     if not os.path.exists(plinth.PLINTH):
         raise plinth.Failed(f"no {plinth.PLINTH}")
@@ -137,5 +150,5 @@ def image(t):
 def tests():
     # The two builds not at once: both would make build/offsets.inc. The image check needs the first.
     named = [("gcc", gcc), ("clang", clang), ("image", image), ("clang-tidy", clang_tidy), ("cppcheck", cppcheck), ("clang-format", clang_format),
-             ("shellcheck", shellcheck), ("headers", headers), ("rules", rules)]
+             ("shellcheck", shellcheck), ("headers", headers), ("rules", rules), ("conformance", conformance)]
     return [("lint/" + name, function) for name, function in named]

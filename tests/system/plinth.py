@@ -54,8 +54,10 @@ class Reporter:
         self.name = name
         self.results = results
         self.log = os.path.join(LOGS, re.sub(r"[^\w.-]+", "_", name))
+        self.seen = []  # (check, status)
 
     def result(self, status, what, detail=""):
+        self.seen.append((what, status))
         self.results.add(status, f"{self.name}: {what}", detail)
 
     def check(self, what, good, detail=""):
@@ -320,6 +322,7 @@ class Tap:
     def __init__(self, text):
         self.plan = None
         self.results = []  # (name, "ok" | "FAIL" | "skip")
+        self.reasons = {}  # of what was skipped
         self.bail = None
         for line in text.replace("\r", "").split("\n"):
             plan, result = self.PLAN.match(line), self.LINE.match(line)
@@ -327,7 +330,10 @@ class Tap:
                 self.plan = int(plan[1])
             elif result:
                 status = "FAIL" if result[1] else "skip" if result[4] is not None else "ok"
-                self.results.append((result[3].strip() or f"test {result[2] or len(self.results) + 1}", status))
+                name = result[3].strip() or f"test {result[2] or len(self.results) + 1}"
+                self.results.append((name, status))
+                if status == "skip":
+                    self.reasons[name] = result[4].strip()
             elif line.startswith("Bail out!"):
                 self.bail = line
 

@@ -18,6 +18,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import plinth  # noqa: E402
 import guests  # noqa: E402
 import lint  # noqa: E402
+import record  # noqa: E402
 
 SUITES = ("lint", "unit", "fuzz", "guest", "system")
 LONG = "long"  # a suite of its own, run only when it is asked for
@@ -166,6 +167,7 @@ def run_one(name, function, results):
         t.result("FAIL", "stopped", f"{error}\nlogs: {t.log}*")
     except Exception:  # a mistake in a test is a failure of that test only
         t.result("FAIL", "stopped", traceback.format_exc())
+    results.record.test(name, t.seen)
     with results.lock:
         results.times.append((time.monotonic() - started, name))
 
@@ -184,24 +186,32 @@ def main():
 
     results = Results()
     results.times = []
+    results.record = record.Record(os.path.join(plinth.LOGS, record.FILE))
+    results.record.drop_missing(guests.names(), guests.PLACES)
     started = time.monotonic()
     build = {"unit": unit_build, "fuzz": fuzz_build, "guest": guests.build, LONG: guests.build}
     collect = {"unit": unit_tests, "fuzz": fuzz_tests, "lint": lint.tests, "guest": guests.tests, "system": system_tests,
                LONG: long_tests}
+    after = {"guest": guests.after}  # when the others of the suite are done
     found = False
+
+    def is_wanted(suite, name):
+        return not wanted or any(w in (suite, name) or ("/" in w and w in name) or (w not in SUITES and w in name) for w in wanted)
+
     with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
         for suite in suites:
-            tests = [test for test in collect[suite]()
-                     if not wanted or any(w in (suite, test[0]) or ("/" in w and w in test[0])
-                                          or (w not in SUITES and w in test[0]) for w in wanted)]
-            found = found or bool(tests)
+            tests, last = ([test for test in some() if is_wanted(suite, test[0])]
+                           for some in (collect[suite], after.get(suite, list)))
+            found = found or bool(tests or last)
             if listing:
-                for name, _ in tests:
+                for name, _ in tests + last:
                     print(name)
                 continue
             if tests and suite in build:
                 build[suite]()
-            list(pool.map(lambda test: run_one(*test, results), tests))
+            for some in (tests, last):
+                list(pool.map(lambda test: run_one(*test, results), some))
+                results.record.save()
     if listing:
         return 0
     if not found:
