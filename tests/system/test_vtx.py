@@ -16,10 +16,10 @@ REFUSED = {
 LINUX = "console=ttyS0 quiet nokaslr mitigations=off tsc=reliable cryptomgr.notests"
 
 
-def demonstration(t, model):
+def demonstration(t, model, banner="VT-x: EPT"):
     iso = plinth.image("vtx-demo", terminal="console", options="reset=poweroff")
     with plinth.Bochs(t.log, iso, model) as machine:
-        machine.expect(r"plinth: VT-x: EPT", 60)
+        machine.expect(f"plinth: {banner}", 60)
         machine.expect(r"demo: failures: (\d+)", 60)
         t.check("no failure", machine.port.match[1] == "0")
         machine.expect(r"demo: done", 30)
