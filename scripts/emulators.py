@@ -233,7 +233,7 @@ class Relay:
         return self.process.wait()
 
 
-def foreground_arguments(image, memory, kvm, terminal, cpu=QEMU_CPU):
+def foreground_arguments(image, memory, kvm, terminal, cpu=None):
     """The argument list of a QEMU in the foreground, at a terminal or not; Ctrl-C goes to the guest."""
     if terminal:
         serial = ("-chardev", "stdio,id=com1,mux=on,signal=off", "-serial", "chardev:com1", "-mon", "chardev=com1")
