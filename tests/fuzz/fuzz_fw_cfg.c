@@ -5,7 +5,7 @@
  */
 #include "world.h"
 
-#include "fuzz.h"
+#include "guest_modules.h"
 
 #define STEPS_MAX 200
 #define LENGTHS	  0x3fffU
@@ -178,6 +178,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	struct board *b;
 
 	world_start();
+	CHECK(guest_fw_cfg(world_vm) == 0, "fw_cfg has no items");
 	b = &world_vm->board;
 	select_key(&b->fw_cfg, 0);
 	for (unsigned int i = 0; i < STEPS_MAX && in.left; i++) {

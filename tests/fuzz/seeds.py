@@ -85,7 +85,7 @@ def devices():
     seed("rtc", "set", cmos(0x0b, 0x82) + b"".join(cmos(i, 0x12) for i in (0, 2, 4, 6, 7, 8, 9, 0x32)) + cmos(0x0b, 0x22)
          + cmos(1, 0xff) + cmos(3, 0x13) + cmos(5, 0xff) + tick(36) + cmos(0x0c) + b"".join(cmos(i) for i in range(10)))
     seed("i8042", "keyboard", outb(0, 4, 0xaa) + inb(0, 0) + outb(0, 4, 0x60) + outb(0, 0, 0x45) + outb(0, 0, 0xff) + inb(0, 0) * 2
-         + outb(0, 0, 0xf2) + inb(0, 0) * 3 + bytes([OUTSIDE, 0x1e << 2 | 2]) + inb(0, 4) + inb(0, 0) + outb(0, 4, 0xd1) + outb(0, 0, 3)
+         + outb(0, 0, 0xf2) + inb(0, 0) * 3 + typed(b"aB\x03") + inb(0, 4) + inb(0, 0) * 8 + inb(0, 0) + outb(0, 4, 0xd1) + outb(0, 0, 3)
          + outb(0, 4, 0xfe))
     seed("pci", "config", wide(OUT, 0, 0, 4, 0x80000b40) + wide(OUT, 1, 0, 4, 0xb001) + wide(IN, 1, 0, 4) + wide(OUT, 0, 0, 4, 0x80000804)
          + wide(IN, 1, 2, 2) + outb(1, 1, 0xff) + wide(IN, 3, 8, 4))

@@ -5,7 +5,6 @@
 #include "world.h"
 
 #include "guest_mem.h"
-#include "guest_modules.h"
 #include "policy.h"
 #include "virt.h"
 
@@ -332,7 +331,6 @@ void world_start(void)
 	world_vm->vcpu[0] = world_vcpu;
 	world_vm->nr_vcpus = 1;
 	world_vm->ram_below_4g = WORLD_RAM;
-	CHECK(guest_fw_cfg(world_vm) == 0, "fw_cfg has no items");
 	world_mode(4);
 }
 
