@@ -9,9 +9,13 @@
 
 u64 checksum_words(u64 sum, const void *p, u64 len, u64 mask)
 {
-	const u64 *word = p;
+	const u8 *byte = p;
+	u64 word;
 
-	for (u64 i = 0; i < len / sizeof(*word); i++)
-		sum = (sum ^ (word[i] & mask)) * PRIME;
+	/* Modules need not be aligned. */
+	for (u64 i = 0; i < len / sizeof(word); i++) {
+		__builtin_memcpy(&word, byte + i * sizeof(word), sizeof(word));
+		sum = (sum ^ (word & mask)) * PRIME;
+	}
 	return sum;
 }
