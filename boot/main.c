@@ -195,6 +195,7 @@ static struct vm *build_machine(const struct virt_ops *ops)
 		write_cr4(read_cr4() | CR4_OSXSAVE);
 	cpuid_policy_init(ops->cpuid ? ops->cpuid : cpuid, time_tsc_hz());
 	msr_policy_init(rdmsr_safe, wrmsr_safe);
+	vm->loader = boot_info.loader[0] ? boot_info.loader : NULL;
 	vm->ram_below_4g = guest_ram.below_4g;
 	vm->ram_above_4g = guest_ram.above_4g;
 	err = gpmap_init(&vm->gpmap, ops->gpmap_format);

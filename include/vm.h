@@ -18,6 +18,7 @@ struct vm {
 	unsigned int nr_vcpus;
 	u64 ram_below_4g, ram_above_4g; /* bytes; below counts the VGA hole as RAM */
 	bool vga;			/* the real VGA aperture and ports are the guest's */
+	const char *loader; /* whose strings the modules have, and its habits; or NULL */
 };
 
 /* --- guest kinds (boot/guest/) --------------------------------------------------------------- */

@@ -382,7 +382,14 @@ static u32 put(struct writer *w, const void *p, u64 n)
 	return (u32)at; /* below 4 GiB: place_block() */
 }
 
-static const char loader_name[] = "Plinth";
+/*
+ * Kernels tell by the loader's name what its strings look like: GRUB 2 leaves the file name out, others
+ * put it in front. The strings are passed on as they came, so it is that loader's name that is true.
+ */
+static const char *loader_name(const struct vm *vm)
+{
+	return vm->loader ? vm->loader : "Plinth";
+}
 
 /* The string as the boot loader had it: the file name that was taken off comes back in front. */
 static u64 string_size(const struct boot_module *m)
@@ -406,11 +413,11 @@ static u32 put_string(struct writer *w, const struct boot_module *m)
 	return at;
 }
 
-static u64 info_size(const struct boot_module *m, unsigned int n)
+static u64 info_size(const struct vm *vm, const struct boot_module *m, unsigned int n)
 {
 	u64 size = sizeof(struct mb_info) + GUEST_GDT_BYTES +
 		   GUEST_E820_MAX * sizeof(struct mb_mmap) + n * sizeof(struct mb_module) +
-		   sizeof(loader_name);
+		   strlen(loader_name(vm)) + 1;
 
 	for (unsigned int i = 0; i < n; i++)
 		size += string_size(&m[i]);
@@ -475,7 +482,7 @@ static int put_info(struct vm *vm, const struct boot_module *m, unsigned int n, 
 		first = ALIGN_UP(first + m[i].len, PAGE_SIZE);
 	}
 	info.cmdline = put_string(&w, &m[0]);
-	info.boot_loader_name = put(&w, loader_name, sizeof(loader_name));
+	info.boot_loader_name = put(&w, loader_name(vm), strlen(loader_name(vm)) + 1);
 	w.at = at;
 	put(&w, &info, sizeof(info));
 	return w.err ? w.err : list.err;
@@ -485,7 +492,7 @@ static int put_info(struct vm *vm, const struct boot_module *m, unsigned int n, 
 static int load_modules(struct vm *vm, const struct plan *p, const struct boot_module *m,
 			unsigned int n, gpa_t *info, const char **why)
 {
-	u64 size = info_size(m, n);
+	u64 size = info_size(vm, m, n);
 	gpa_t first, at;
 	int err;
 

@@ -185,6 +185,16 @@ static void test_registers(void **state)
 	assert_int_equal(lapic_writes, 3);
 }
 
+/* Strings without a file name are GRUB 2's habit, and kernels know that by its name. */
+static void test_loader_name(void **state)
+{
+	(void)state;
+	vm.loader = "GRUB 2.06";
+	load_ok(4);
+	vm.loader = NULL;
+	assert_guest_string(guest_u32(vcpu_gpr(&boot_vcpu, GPR_RBX) + 64), "GRUB 2.06");
+}
+
 static void test_info(void **state)
 {
 	gpa_t info, at;
@@ -473,14 +483,23 @@ static int teardown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_elf32),	       T(test_elf64),
-		T(test_aout),	       T(test_registers),
-		T(test_info),	       T(test_command_line),
-		T(test_kernel_on_top), T(test_low_segment),
-		T(test_recognition),   T(test_header_position),
-		T(test_bad_elf),       T(test_bad_addresses),
-		T(test_bad_modules),   T(test_truncated),
-		T(test_random),	       T(test_hole),
+		T(test_elf32),
+		T(test_elf64),
+		T(test_aout),
+		T(test_registers),
+		T(test_loader_name),
+		T(test_info),
+		T(test_command_line),
+		T(test_kernel_on_top),
+		T(test_low_segment),
+		T(test_recognition),
+		T(test_header_position),
+		T(test_bad_elf),
+		T(test_bad_addresses),
+		T(test_bad_modules),
+		T(test_truncated),
+		T(test_random),
+		T(test_hole),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
