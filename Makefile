@@ -182,12 +182,33 @@ endef
 $(BUILD)/tests/%.elf: $(BUILD)/tests/%.o $(GOBJ) $(GLIB)/guest.ld
 	$(call link_guest,$< $(GOBJ))
 
+# 32-bit programs, for what long mode does not have.
+GUESTS32 := task v8086 modes
+GLIB32	:= tests/guest/lib32
+GOBJ32	:= $(patsubst %.asm,$(BUILD)/%.asm.o32,$(wildcard $(GLIB32)/*.asm)) $(patsubst %.c,$(BUILD)/%.o32,$(wildcard $(GLIB32)/*.c)) \
+	   $(BUILD)/$(GLIB)/tap.o32
+GCFLAGS32 := $(filter-out -mcmodel=small -mno-red-zone,$(CFLAGS)) -m32 -iquote $(GLIB) -iquote $(GLIB32)
+
+$(BUILD)/tests/%.o32: tests/%.c Makefile
+	@mkdir -p $(@D)
+	$(call say,CC   $< (32-bit guest))
+	$(Q)$(CC) $(GCFLAGS32) -MMD -MP -MF $(@:.o32=.d32) -c -o $@ $<
+
+$(BUILD)/tests/%.asm.o32: tests/%.asm Makefile
+	@mkdir -p $(@D)
+	$(Q)$(NASM) -f elf32 -g -F dwarf -Werror -MD $(@:.o32=.d32) -o $@ $<
+
+$(GUESTS32:%=$(BUILD)/tests/guest/%.elf): $(BUILD)/tests/guest/%.elf: $(BUILD)/tests/guest/%.o32 $(GOBJ32) $(GLIB)/guest.ld
+	$(call say,LD   $@)
+	$(Q)$(LD) $(LDFLAGS) -m elf_i386 --no-warn-rwx-segments -T $(GLIB)/guest.ld -o $@64 $< $(GOBJ32)
+	$(Q)$(OBJCOPY) --strip-debug $@64 $@
+
 $(BUILD)/tests/%.elf: $(BUILD)/tests/%.asm.o $(GLIB)/guest.ld
 	$(call link_guest,$<)
 
 # No object is an intermediate file to be removed: the next run would make it, and all that follows, again.
 .SECONDARY:
--include $(GOBJ:.o=.d) $(GUESTS:.elf=.d) $(GUESTS:.elf=.asm.d)
+-include $(GOBJ:.o=.d) $(GUESTS:.elf=.d) $(GUESTS:.elf=.asm.d) $(GOBJ32:.o32=.d32) $(GUESTS32:%=$(BUILD)/tests/guest/%.d32)
 
 # --- what people do ------------------------------------------------------------------------------
 

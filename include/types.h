@@ -17,7 +17,9 @@ typedef int8_t s8;
 typedef int16_t s16;
 typedef int32_t s32;
 typedef int64_t s64;
+#ifdef __SIZEOF_INT128__ /* not in 32-bit guest tests */
 typedef unsigned __int128 u128;
+#endif
 
 /* Three address spaces that must never be mixed up. */
 typedef u64 gva_t; /* guest linear */

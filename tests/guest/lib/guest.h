@@ -7,10 +7,7 @@
 #define PLINTH_GUEST_TEST_H
 
 #include "msr.h"
-#include "types.h"
-#include "x86.h"
-
-#include <stdarg.h>
+#include "tap.h"
 
 #define GUEST_CS      0x08
 #define GUEST_DS      0x10
@@ -28,41 +25,11 @@ struct regs {
 /* The test program. Its return ends the machine. */
 void guest_main(void);
 
-/* Set by the start code. */
-extern u32 multiboot_magic, multiboot_info;
-extern bool under_plinth;
 /*
  * The processor below checks little (QEMU's software emulation, bare or below Plinth): an illegal CR0 ends the run rather than a
  * check.
  */
 extern bool lax_processor;
-/* Bare on QEMU's software emulation, some of whose errors end the run rather than a check. */
-extern bool bare_qemu;
-/* In Bochs, bare or below Plinth: the tests' command line says so. Some of its devices' deviations end the run. */
-extern bool on_bochs, bare_bochs;
-
-/* By leaf 0, which Plinth leaves as it is. */
-bool processor_is_amd(void);
-
-void print(const char *fmt, ...) __printf(1, 2);
-
-/* The word is in the command line. */
-bool cmdline_has(const char *word);
-/* The number behind a word that ends in '=', decimal or 0x-hexadecimal; fallback: the word is not there. */
-u64 cmdline_number(const char *word, u64 fallback);
-
-/* --- TAP --------------------------------------------------------------------------------------- */
-
-void ok(bool passed, const char *name, ...) __printf(2, 3);
-void skip(const char *name, const char *why);
-/* ok() that shows both values when they differ. */
-void is(u64 got, u64 expected, const char *name, ...) __printf(3, 4);
-
-/*
- * ok() inside Plinth. Bare it is skipped: an emulator is known to deviate from the manual here, and the comment at the place
- * says how.
- */
-void inside_only(bool passed, const char *name, ...) __printf(2, 3);
 
 /* --- traps ------------------------------------------------------------------------------------- */
 
@@ -202,15 +169,9 @@ void map_page(u64 address, u64 entry);
 
 /* Both 8259s: vectors from base, edge triggered, all masked. */
 void pic_setup(u8 base);
-u32 pci_read32(u8 dev, u8 fn, u8 reg);
-/* The power-management ports: 0 where the board has none. */
-u16 pm_base(void);
 
 /* Software-enables the LAPIC, masks both 8259s, leaves interrupts off. */
 void lapic_enable(void);
-
-/* Ends the run: 0xF4 debug exit, else ACPI power-off, else halt. */
-void finish(u32 status) __attribute__((noreturn));
 
 extern u64 page_tables[];
 extern u64 gdt[];
