@@ -186,7 +186,7 @@ struct exit_dr {
 };
 
 struct exit_task_switch {
-	u16 selector;
+	u16 selector; /* of the new TSS; of an IRET the core reads the back link */
 	bool has_error;
 	u32 error;
 	enum {

@@ -61,6 +61,8 @@ struct virt_ops {
 	bool (*can_take_nmi)(struct vcpu *v);
 	/* To be delivered by the next entry. At most one. */
 	void (*inject)(struct vcpu *v, const struct event *e);
+	/* What an IRET or an NMI's delivery does by itself, for those that the core carries out. */
+	void (*set_nmi_blocked)(struct vcpu *v, bool blocked);
 	/* Replaces the set of open windows (enum vcpu_window). */
 	void (*set_windows)(struct vcpu *v, unsigned int windows);
 

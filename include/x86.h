@@ -83,9 +83,14 @@
 #define RFLAGS_VIF  BIT64(19)
 #define RFLAGS_VIP  BIT64(20)
 #define RFLAGS_ID   BIT64(21)
+#define RFLAGS_KNOWN                                                                           \
+	(RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_TF | RFLAGS_IF |   \
+	 RFLAGS_DF | RFLAGS_OF | RFLAGS_IOPL | RFLAGS_NT | RFLAGS_RF | RFLAGS_VM | RFLAGS_AC | \
+	 RFLAGS_VIF | RFLAGS_VIP | RFLAGS_ID)
 
 /* Debug registers: APM vol. 2 13.1.1 */
 #define DR6_RESET 0xffff0ff0ULL
+#define DR6_HITS  0xfULL /* B0 to B3 */
 #define DR6_BD	  BIT64(13)
 #define DR6_BS	  BIT64(14)
 #define DR6_BT	  BIT64(15)
@@ -121,6 +126,11 @@ enum vector {
 	VEC_CP = 21,
 	VEC_SX = 30,
 };
+
+/* Exceptions that push an error code, of those that a guest here can meet: SDM vol. 3 6.15; also those of 27.2.1.3. */
+#define VECTORS_WITH_ERROR                                                                   \
+	(BIT(VEC_DF) | BIT(VEC_TS) | BIT(VEC_NP) | BIT(VEC_SS) | BIT(VEC_GP) | BIT(VEC_PF) | \
+	 BIT(VEC_AC))
 
 /* Page-fault error code: APM vol. 2 8.4.2 */
 #define PFERR_P	   BIT(0)

@@ -5,48 +5,9 @@
 #include "svm.h"
 #include "time.h"
 
-/* Set on a #DB that only the host's single step caused. */
-static void step_begin(struct vcpu *v)
-{
-	v->svm->stepping = true;
-	vcpu_set_rflags(v, vcpu_rflags(v) | RFLAGS_TF);
-	v->svm->vmcb->intercept_exceptions |= BIT(VEC_DB);
-	vmcb_touch(v->svm->vmcb, CLEAN_INTERCEPTS);
-}
-
-static void step_end(struct vcpu *v)
-{
-	v->svm->stepping = false;
-	vcpu_set_rflags(v, vcpu_rflags(v) & ~RFLAGS_TF);
-	v->svm->vmcb->intercept_exceptions &= ~BIT(VEC_DB);
-	vmcb_touch(v->svm->vmcb, CLEAN_INTERCEPTS);
-}
-
-static void intercept_iret(struct vcpu *v, bool on)
-{
-	struct vmcb *c = v->svm->vmcb;
-
-	c->intercept3 = on ? c->intercept3 | INTERCEPT_IRET : c->intercept3 & ~INTERCEPT_IRET;
-	vmcb_touch(c, CLEAN_INTERCEPTS);
-}
-
-/* An IRET that was let through ends the blocking once RIP has left it. */
-static void nmi_settle(struct vcpu *v)
-{
-	if (v->svm->nmi == NMI_IRET_SEEN && vcpu_rip(v) != v->svm->iret_rip)
-		v->svm->nmi = NMI_OPEN;
-}
-
 bool svm_can_take_interrupt(struct vcpu *v)
 {
 	return (vcpu_rflags(v) & RFLAGS_IF) && !v->shadow &&
-	       !(v->svm->vmcb->event_inj & SVM_EVENT_VALID);
-}
-
-bool svm_can_take_nmi(struct vcpu *v)
-{
-	nmi_settle(v);
-	return v->svm->nmi == NMI_OPEN && !v->shadow &&
 	       !(v->svm->vmcb->event_inj & SVM_EVENT_VALID);
 }
 
@@ -54,14 +15,15 @@ void svm_inject(struct vcpu *v, const struct event *e)
 {
 	u64 inj = SVM_EVENT_VALID | e->vector;
 
+	if (unlikely(v->svm->nmi == NMI_IRET_SEEN))
+		svm_nmi_before_event(v);
 	switch (e->type) {
 	case EVENT_INTERRUPT:
 		inj |= SVM_EVENT_INTR << SVM_EVENT_TYPE_SHIFT;
 		break;
 	case EVENT_NMI:
 		inj |= SVM_EVENT_NMI << SVM_EVENT_TYPE_SHIFT;
-		v->svm->nmi = NMI_BLOCKED;
-		intercept_iret(v, true);
+		svm_set_nmi_blocked(v, true);
 		break;
 	case EVENT_SOFT_INTERRUPT:
 		inj |= SVM_EVENT_SOFT << SVM_EVENT_TYPE_SHIFT;
@@ -112,25 +74,6 @@ void svm_set_cr8(struct vcpu *v, u8 cr8)
 	c->vintr = (c->vintr & ~V_TPR_MASK) | (cr8 & V_TPR_MASK);
 	v->svm->cr8 = cr8;
 	vmcb_touch(c, CLEAN_TPR);
-}
-
-/* The intercept comes before the IRET executes (15.9): let it through, and see it done. */
-void svm_nmi_iret(struct vcpu *v)
-{
-	v->svm->nmi = NMI_IRET_SEEN;
-	v->svm->iret_rip = vcpu_rip(v);
-	intercept_iret(v, false);
-	if ((v->windows & WINDOW_NMI) && !v->svm->stepping)
-		step_begin(v);
-}
-
-bool svm_nmi_step(struct vcpu *v)
-{
-	if (!v->svm->stepping)
-		return false;
-	step_end(v);
-	v->svm->nmi = v->svm->nmi == NMI_IRET_SEEN ? NMI_OPEN : v->svm->nmi;
-	return true;
 }
 
 /*

@@ -82,17 +82,30 @@ static NOINLINE void decode_exception(struct vcpu *v, const struct vmcb *c, stru
 {
 	u8 vector = (u8)(c->exit_code - SVM_EXIT_EXCEPTION);
 
-	if (vector == VEC_DB && svm_nmi_step(v)) {
+	if (v->svm->stepped) {
+		v->svm->stepped = false;
 		e->kind = EXIT_NMI_WINDOW;
 		return;
 	}
+	if (vector == VEC_PF)
+		vcpu_set_cr2(v, c->exit_info2);
 	e->kind = EXIT_EXCEPTION;
 	e->exception = (struct event){
 		.type = EVENT_EXCEPTION,
 		.vector = vector,
-		.has_error = vector == VEC_AC,
+		.has_error = VECTORS_WITH_ERROR >> vector & 1,
 		.error = (u32)c->exit_info1,
 	};
+}
+
+static NOINLINE void decode_iret(struct vcpu *v, struct vm_exit *e)
+{
+	/* Nothing for the core to do: the IRET executes at the next entry. But for this one the processor switches tasks itself. */
+	e->kind = EXIT_INTERRUPT;
+	if (svm_nmi_iret(v))
+		return;
+	e->kind = EXIT_TASK_SWITCH;
+	e->task = (struct exit_task_switch){ .source = TASK_IRET };
 }
 
 void svm_decode_exit(struct vcpu *v)
@@ -127,9 +140,7 @@ void svm_decode_exit(struct vcpu *v)
 			e->kind = EXIT_WRMSR;
 		break;
 	case SVM_EXIT_IRET:
-		svm_nmi_iret(v);
-		e->kind =
-			EXIT_INTERRUPT; /* nothing for the core to do: the IRET executes at the next entry */
+		decode_iret(v, e);
 		break;
 	case SVM_EXIT_CR_READ ... SVM_EXIT_DR_READ - 1:
 		decode_cr(c, e);

@@ -158,6 +158,8 @@ static void store_rare(struct vcpu *v, struct vmcb *c, u32 regs)
 		c->g_pat = v->pat;
 		vmcb_touch(c, CLEAN_NP);
 	}
+	if (regs & SVM_REG_STEP)
+		svm_step_begin(v);
 }
 
 void svm_store(struct vcpu *v)

@@ -214,6 +214,8 @@ static void svm_run(struct vcpu *v, struct event *cut_short)
 	c->tlb_control = TLB_KEEP;
 	c->event_inj = 0;
 	if (unlikely((c->vintr & V_TPR_MASK) != s->cr8)) {
+		if (s->stepping)
+			svm_step_end(v);
 		s->cr8 = c->vintr & V_TPR_MASK;
 		lapic_set_cr8(&v->lapic, s->cr8);
 	}
@@ -237,6 +239,7 @@ const struct virt_ops svm_ops = {
 	.can_take_interrupt = svm_can_take_interrupt,
 	.can_take_nmi = svm_can_take_nmi,
 	.inject = svm_inject,
+	.set_nmi_blocked = svm_set_nmi_blocked,
 	.set_windows = svm_set_windows,
 	.intercept_msr = svm_intercept_msr,
 	.intercept_port = svm_intercept_port,

@@ -35,10 +35,17 @@ struct svm_vcpu {
 	u8 *msrpm;	    /* owned: 2 pages */
 	enum nmi_state nmi;
 	u64 iret_rip;
-	u8 cr8;	       /* the VMCB's V_TPR as the LAPIC knows it */
-	bool stepping; /* TF was set by the host to step over the IRET */
-	u64 injected;  /* the last EVENTINJ, for the report on a failed entry */
+	u8 cr8;		 /* the VMCB's V_TPR as the LAPIC knows it */
+	bool stepping;	 /* TF was set by the host to step over the IRET */
+	bool stepped;	 /* the last exit is that step's #DB, and nothing else */
+	u64 step_rflags; /* what the guest had before the step */
+	u64 step_dr6;
+	u64 injected; /* the last EVENTINJ, for the report on a failed entry */
 };
+
+/* In reg_dirty: the next entry steps over the IRET. */
+#define SVM_REG_STEP BIT(31)
+_Static_assert(!(SVM_REG_STEP & REG_ALL), "a bit of its own");
 
 #define IOPM_PAGES  3
 #define MSRPM_PAGES 2
@@ -81,15 +88,21 @@ static inline void svm_debug_entry(struct vcpu *v)
 
 /* event.c */
 bool svm_can_take_interrupt(struct vcpu *v);
-bool svm_can_take_nmi(struct vcpu *v);
 void svm_inject(struct vcpu *v, const struct event *e);
 void svm_set_windows(struct vcpu *v, unsigned int windows);
 void svm_set_cr8(struct vcpu *v, u8 cr8);
-/* An IRET was intercepted. */
-void svm_nmi_iret(struct vcpu *v);
-/* The #DB of the host's single step over that IRET; false when it is the guest's own. */
-bool svm_nmi_step(struct vcpu *v);
 void svm_cut_short(const struct vcpu *v, struct event *e);
+
+/* nmi.c */
+bool svm_can_take_nmi(struct vcpu *v);
+void svm_set_nmi_blocked(struct vcpu *v, bool blocked);
+/* An event is delivered before the IRET that was let through. */
+void svm_nmi_before_event(struct vcpu *v);
+/* An IRET was intercepted; false: it is a task switch. */
+bool svm_nmi_iret(struct vcpu *v);
+/* Around the entry that steps over it: the first when all else is in the VMCB. */
+void svm_step_begin(struct vcpu *v);
+void svm_step_end(struct vcpu *v);
 
 /* permmap.c: 15.10.1, 15.11 */
 void svm_intercept_msr(struct vcpu *v, u32 msr, unsigned int access);

@@ -5,11 +5,6 @@
 #include "vmx.h"
 #include "x86.h"
 
-/* Exceptions that push an error code: SDM vol. 3 6.15; those of 27.2.1.3. */
-#define ERROR_CODE_VECTORS                                                                   \
-	(BIT(VEC_DF) | BIT(VEC_TS) | BIT(VEC_NP) | BIT(VEC_SS) | BIT(VEC_GP) | BIT(VEC_PF) | \
-	 BIT(VEC_AC))
-
 bool vmx_can_take_interrupt(struct vcpu *v)
 {
 	vcpu_need(v, REG_RFLAGS | REG_SHADOW);
@@ -28,10 +23,13 @@ static void set_interruptibility(struct vcpu *v, u32 value)
 	vmcs_write(VMCS_GUEST_INTERRUPTIBILITY, value);
 }
 
-void vmx_block_nmi(struct vcpu *v)
+void vmx_set_nmi_blocked(struct vcpu *v, bool blocked)
 {
+	u32 value;
+
 	vcpu_need(v, REG_SHADOW);
-	set_interruptibility(v, v->vmx->interruptibility | INTR_NMI);
+	value = v->vmx->interruptibility & ~INTR_NMI;
+	set_interruptibility(v, blocked ? value | INTR_NMI : value);
 }
 
 static u32 exception_info(struct vcpu *v, const struct event *e)
@@ -39,7 +37,7 @@ static u32 exception_info(struct vcpu *v, const struct event *e)
 	u32 info = INTINFO_EXCEPTION << INTINFO_TYPE_SHIFT;
 
 	/* The flag must follow the vector, and there are no error codes in real mode: 27.2.1.3. */
-	if (e->vector < 32 && (BIT(e->vector) & ERROR_CODE_VECTORS) && (vcpu_cr0(v) & CR0_PE)) {
+	if (e->vector < 32 && (BIT(e->vector) & VECTORS_WITH_ERROR) && (vcpu_cr0(v) & CR0_PE)) {
 		info |= INTINFO_ERROR;
 		vmcs_write(VMCS_ENTRY_EXCEPTION_ERROR, e->has_error ? e->error : 0);
 	}

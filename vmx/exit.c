@@ -120,7 +120,7 @@ static void decode_ept_violation(struct vcpu *v, u64 q, const struct event *cut_
 	npf->insn_bytes = 0;
 	v->exit.info[1] = npf->gpa;
 	if ((q & EPT_QUAL_IRET_NMI) && !cut_short->type)
-		vmx_block_nmi(v);
+		vmx_set_nmi_blocked(v, true);
 }
 
 static void decode_exception(struct vcpu *v)
@@ -142,7 +142,7 @@ static void decode_exception(struct vcpu *v)
 	if (info & INTINFO_ERROR)
 		e->exception.error = vmcs_read32(VMCS_EXIT_INTERRUPTION_ERROR);
 	if ((info & INTINFO_IRET_NMI) && e->exception.vector != VEC_DF)
-		vmx_block_nmi(v);
+		vmx_set_nmi_blocked(v, true);
 }
 
 /* Exits that may come in the middle of an event's delivery, and those that need more than the qualification. */

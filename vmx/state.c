@@ -12,10 +12,6 @@
 #include "policy.h"
 #include "vmx.h"
 
-#define RFLAGS_KNOWN                                                                           \
-	(RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_TF | RFLAGS_IF |   \
-	 RFLAGS_DF | RFLAGS_OF | RFLAGS_IOPL | RFLAGS_NT | RFLAGS_RF | RFLAGS_VM | RFLAGS_AC | \
-	 RFLAGS_VIF | RFLAGS_VIP | RFLAGS_ID)
 #define LIMIT_BYTES_MAX	 0xfffffU /* with a byte-granular limit */
 #define LIMIT_PAGE_MASK	 0xfffU
 #define REAL_MODE_RIGHTS (SEG_P | SEG_S | SEG_W | SEG_A)

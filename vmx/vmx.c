@@ -363,6 +363,7 @@ const struct virt_ops vmx_ops = {
 	.can_take_interrupt = vmx_can_take_interrupt,
 	.can_take_nmi = vmx_can_take_nmi,
 	.inject = vmx_inject,
+	.set_nmi_blocked = vmx_set_nmi_blocked,
 	.set_windows = vmx_set_windows,
 	.intercept_msr = vmx_intercept_msr,
 	.intercept_port = vmx_intercept_port,

@@ -140,8 +140,8 @@ static inline u8 vmx_guest_cr8(const struct vmx_vcpu *s)
 void vmx_sync_cr8(struct vcpu *v);
 /* The event that IDT-vectoring information tells of. */
 void vmx_cut_short(struct event *e, u32 info);
-/* An IRET that had ended NMI blocking faulted: NMIs are blocked as before it. */
-void vmx_block_nmi(struct vcpu *v);
+/* Also for an IRET that had ended the blocking and then faulted: NMIs are blocked as before it. */
+void vmx_set_nmi_blocked(struct vcpu *v, bool blocked);
 
 /* --- permmap.c: 25.6.4, 25.6.9 ------------------------------------------------------------------ */
 

@@ -13,6 +13,9 @@ void vcpu_deliver(struct vcpu *v);
 /* vcpu.c: the host took interrupts. */
 void vcpu_after_interrupt(struct vcpu *v);
 
+/* task.c: carries out the switch that v->exit describes, or queues the exception that forbids it. */
+void vcpu_task_switch(struct vcpu *v);
+
 /* exit.c: acts on v->exit. */
 void vcpu_handle_exit(struct vcpu *v);
 

@@ -382,8 +382,10 @@ void vcpu_handle_exit(struct vcpu *v)
 			return;
 		vcpu_stop_guest(v, "the processor refused the guest's state");
 		return;
-	case EXIT_DR_ACCESS:
 	case EXIT_TASK_SWITCH:
+		vcpu_task_switch(v);
+		return;
+	case EXIT_DR_ACCESS:
 	case EXIT_UNKNOWN:
 	case NR_EXIT_KINDS:
 		break;

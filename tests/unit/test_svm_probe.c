@@ -91,6 +91,8 @@ struct gpmap_format npt_format;
 #pragma weak svm_can_take_interrupt
 #pragma weak svm_can_take_nmi
 #pragma weak svm_inject
+#pragma weak svm_set_nmi_blocked
+#pragma weak svm_step_end
 #pragma weak svm_set_windows
 #pragma weak svm_set_cr8
 #pragma weak svm_intercept_msr
