@@ -14,8 +14,8 @@
 #define BAD_CS	     0x1f8U
 #define FREE_RAM     0x700000UL
 
-static u64 step_rip[STEPS], step_flags, step_dr6;
-static u32 steps;
+static volatile u64 step_rip[STEPS], step_flags, step_dr6;
+static volatile u32 steps;
 
 static void step(struct regs *r)
 {
@@ -72,7 +72,7 @@ static void single_step(void)
 
 /* --- instruction breakpoints ------------------------------------------------------------------------- */
 
-static u32 hits;
+static volatile u32 hits;
 static u64 hit_rip, hit_dr6;
 
 static void hit(struct regs *r)
@@ -165,8 +165,8 @@ static void sticky(void)
 
 /* --- NMI ---------------------------------------------------------------------------------------------------- */
 
-static u32 nmis, faults;
-static u64 fault_flags;
+static volatile u32 nmis, faults;
+static volatile u64 fault_flags;
 static bool with_step, with_fault;
 
 /* A second one waits for our IRET. */

@@ -181,7 +181,7 @@ static void double_faults(void)
 /* --- single-stepping ----------------------------------------------------------------------------- */
 
 static u64 step_rip[STEPS];
-static u32 steps;
+static volatile u32 steps;
 static u64 step_dr6;
 
 static void step(struct regs *r)
@@ -247,7 +247,7 @@ static void single_step(void)
 
 /* --- breakpoints ---------------------------------------------------------------------------------- */
 
-static u32 hits;
+static volatile u32 hits;
 static u64 hit_rip, hit_dr6, hit_rflags;
 
 static void hit(struct regs *r)
@@ -327,7 +327,7 @@ static void breakpoints(void)
 
 /* --- interrupts ------------------------------------------------------------------------------------ */
 
-static u64 interrupted_at;
+static volatile u64 interrupted_at;
 
 static void irq(struct regs *r)
 {
@@ -397,7 +397,7 @@ static void halt(void)
 
 /* --- NMI --------------------------------------------------------------------------------------------- */
 
-static u32 nmi_depth, nmi_max;
+static volatile u32 nmi_depth, nmi_max;
 
 static void nmi(struct regs *r)
 {
