@@ -75,6 +75,8 @@ enum {
 #define RTC_HZ		  32768ULL
 #define RTC_UIP_NS	  244000ULL
 #define RTC_FIRST_UPDATE  (NSEC_PER_SEC / 2) /* after the divider was started */
+#define WALL_SMALL	  (2 * NSEC_PER_SEC)
+#define WALL_SLEW	  4000 /* an error is made up for at one part in so many of the time */
 #define SECONDS_A_DAY	  86400
 #define DAYS_TO_1970	  719528 /* since 0000-01-01 */
 #define WEEKDAY_OF_DAY_0  6	 /* 0000-01-01 was a Saturday */
@@ -228,20 +230,36 @@ static bool frozen(const struct rtc *r)
 	return (r->ram[RTC_B] & B_SET) || divider_reset(r);
 }
 
+/* What of the error is made up for by now: so slow that no second differs from another. */
+static s64 put_right(const struct rtc *r, u64 past)
+{
+	s64 most = (s64)(past / WALL_SLEW);
+
+	if (r->sample_error < 0)
+		return r->sample_error > -most ? r->sample_error : -most;
+	return r->sample_error < most ? r->sample_error : most;
+}
+
 /*
  * The wall clock costs port accesses: it is asked once a second at most, and between that our clock
- * is as good.
+ * is as good. It tells of small errors of its own by steps, which the guest must not see: an update
+ * would come twice, or a second be short. A large step is a clock that was set.
  */
 static u64 wall(struct rtc *r)
 {
-	u64 now = r->queue->now();
+	u64 now = r->queue->now(), past = now - r->sample_now;
+	u64 own = r->sample_wall + past + (u64)put_right(r, past), asked;
 
-	if (!r->sampled || now - r->sample_now >= NSEC_PER_SEC) {
-		r->sample_wall = r->wallclock();
-		r->sample_now = now;
-		r->sampled = true;
-	}
-	return r->sample_wall + (now - r->sample_now);
+	if (r->sampled && past < NSEC_PER_SEC)
+		return own;
+	asked = r->wallclock();
+	if (!r->sampled || asked - own + WALL_SMALL > 2 * WALL_SMALL)
+		own = asked;
+	r->sample_wall = own;
+	r->sample_error = (s64)(asked - own);
+	r->sample_now = now;
+	r->sampled = true;
+	return own;
 }
 
 static struct rtc_clock clock_read(struct rtc *r)

@@ -18,6 +18,7 @@ struct rtc {
 	u64 (*wallclock)(void); /* ns since 1970 */
 	u64 sample_wall;	/* the wall clock when it was last asked, and when that was */
 	u64 sample_now;
+	s64 sample_error; /* by which it was ahead of ours then */
 	bool sampled;
 	/* Guest clock minus wall clock; the fraction is 0 to 1 s. */
 	s64 offset_s;

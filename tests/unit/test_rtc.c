@@ -451,6 +451,96 @@ static void test_ram(void **state)
 	assert_int_equal(get(0x5b) | get(0x5c) << 8 | get(0x5d) << 16, 5 << 14);
 }
 
+static u32 second_of_hour(void)
+{
+	return get(MINUTE) * 60 + get(SECOND);
+}
+
+/* Updates only, with their interrupt, and binary numbers. */
+static void updates_on(void)
+{
+	set(0x0a, 0x20);
+	set(0x0b, 0x16);
+	get(0x0c);
+}
+
+/* Which found that it was wrong by so much, at this phase of the guest's second. */
+static void check_small_step(s64 error, u64 phase)
+{
+	u64 last = 0;
+	u32 shown;
+
+	start(951827696);
+	updates_on();
+	pass(3 * SEC + phase);
+	get(0x0c);
+	shown = second_of_hour();
+	wall_base += (u64)error;
+	for (int i = 0; i < 1000; i++) {
+		u64 length;
+
+		pass(10 * MS);
+		if (!irq) {
+			assert_int_equal(second_of_hour(), shown);
+			continue;
+		}
+		assert_int_equal(get(0x0c), 0x90);
+		assert_int_equal(second_of_hour(), ++shown);
+		length = now_ns - last;
+		if (last && (length < 990 * MS || length > 1010 * MS))
+			fail_msg("%lld ns, phase %llu: a second of %llu ns", (long long)error,
+				 (unsigned long long)phase, (unsigned long long)length);
+		last = now_ns;
+	}
+}
+
+/*
+ * The real clock tells its second only, so that the wall clock is put right by parts of one time and again: the guest's seconds keep
+ * their length within 0.1 %, none comes twice, and the error goes away in time.
+ */
+static void test_wall_put_right(void **state)
+{
+	static const s64 errors[] = { -1, 1, -50 * (s64)MS, 300 * (s64)MS, -700 * (s64)MS };
+
+	for (size_t i = 0; i < ARRAY_SIZE(errors); i++)
+		for (u64 phase = 0; phase < SEC; phase += 125 * MS)
+			check_small_step(errors[i], phase);
+	setup(state);
+	wall_base += 400 * MS;
+	for (int i = 0; i < 3600; i++) {
+		pass(SEC);
+		second_of_hour();
+	}
+	updates_on();
+	while (!irq)
+		pass(MS);
+	assert_true(wallclock() % SEC < 2 * MS);
+}
+
+/* A wall clock that was set takes the guest's with it. */
+static void test_wall_set(void **state)
+{
+	static const s64 jumps[] = { 60, -7, 3600 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(jumps); i++) {
+		u64 t;
+
+		setup(state);
+		updates_on();
+		pass(3 * SEC + 500 * MS);
+		wall_base += (u64)(jumps[i] * (s64)SEC);
+		pass(5 * SEC);
+		t = wallclock() / SEC;
+		assert_int_equal(second_of_hour(), t % 3600);
+		get(0x0c);
+		for (int n = 0; n < 5; n++) {
+			pass(SEC);
+			assert_int_equal(get(0x0c), 0x90);
+			assert_int_equal(second_of_hour(), ++t % 3600);
+		}
+	}
+}
+
 static void test_random(void **state)
 {
 	u32 seed = 3;
@@ -479,6 +569,8 @@ int main(void)
 		cmocka_unit_test_setup(test_ends_while_read, setup),
 		cmocka_unit_test_setup(test_alarm, setup),
 		cmocka_unit_test_setup(test_ram, setup),
+		cmocka_unit_test_setup(test_wall_put_right, setup),
+		cmocka_unit_test_setup(test_wall_set, setup),
 		cmocka_unit_test_setup(test_random, setup),
 	};
 
