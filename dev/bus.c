@@ -96,7 +96,7 @@ int bus_remove_port(struct bus *b, u16 first, u16 count)
 }
 
 /* Out of line: the paths below stay short. */
-__attribute__((noinline)) void bus_note_unhandled(struct bus *b, enum bus_space space, u64 where)
+__noinline void bus_note_unhandled(struct bus *b, enum bus_space space, u64 where)
 {
 	struct bus_unhandled *u = b->unhandled;
 
@@ -139,7 +139,7 @@ static const struct bus_port *byte_owner(const struct bus *b, u32 port, unsigned
 	return p;
 }
 
-static __attribute__((noinline)) u32 port_read_bytes(struct bus *b, u16 port, unsigned int size)
+static __noinline u32 port_read_bytes(struct bus *b, u16 port, unsigned int size)
 {
 	bool open = false;
 	u32 value = 0;
@@ -159,8 +159,7 @@ static __attribute__((noinline)) u32 port_read_bytes(struct bus *b, u16 port, un
 	return value;
 }
 
-static __attribute__((noinline)) void port_write_bytes(struct bus *b, u16 port, unsigned int size,
-						       u32 value)
+static __noinline void port_write_bytes(struct bus *b, u16 port, unsigned int size, u32 value)
 {
 	bool open = false;
 

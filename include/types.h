@@ -47,6 +47,8 @@ typedef u64 hpa_t; /* host physical */
 #define __noreturn     __attribute__((noreturn))
 #define __printf(f, a) __attribute__((format(printf, f, a)))
 #define __must_check   __attribute__((warn_unused_result))
+/* Rare ways stay out of the common one, which then needs no stack frame. */
+#define __noinline     __attribute__((noinline))
 
 static inline u64 min_u64(u64 a, u64 b)
 {

@@ -6,9 +6,6 @@
 
 #define EXIT_CODES 0xa8
 
-/* Kept out of svm_decode_exit(), whose common cases then need no stack frame. */
-#define NOINLINE __attribute__((noinline))
-
 static const u8 exit_kind[EXIT_CODES] = {
 	[SVM_EXIT_INTR] = EXIT_INTERRUPT,    [SVM_EXIT_NMI] = EXIT_NMI,
 	[SVM_EXIT_SMI] = EXIT_INTERRUPT, /* taken by the firmware at STGI */
@@ -45,7 +42,7 @@ static void decode_io(const struct vmcb *c, struct vm_exit *e)
 	};
 }
 
-static NOINLINE void decode_npf(const struct vmcb *c, struct vm_exit *e)
+static __noinline void decode_npf(const struct vmcb *c, struct vm_exit *e)
 {
 	u64 info = c->exit_info1;
 
@@ -63,7 +60,7 @@ static NOINLINE void decode_npf(const struct vmcb *c, struct vm_exit *e)
 	}
 }
 
-static NOINLINE void decode_cr(const struct vmcb *c, struct vm_exit *e)
+static __noinline void decode_cr(const struct vmcb *c, struct vm_exit *e)
 {
 	u32 code = (u32)c->exit_code;
 
@@ -78,7 +75,7 @@ static NOINLINE void decode_cr(const struct vmcb *c, struct vm_exit *e)
 	}
 }
 
-static NOINLINE void decode_exception(struct vcpu *v, const struct vmcb *c, struct vm_exit *e)
+static __noinline void decode_exception(struct vcpu *v, const struct vmcb *c, struct vm_exit *e)
 {
 	u8 vector = (u8)(c->exit_code - SVM_EXIT_EXCEPTION);
 
@@ -98,7 +95,7 @@ static NOINLINE void decode_exception(struct vcpu *v, const struct vmcb *c, stru
 	};
 }
 
-static NOINLINE void decode_iret(struct vcpu *v, struct vm_exit *e)
+static __noinline void decode_iret(struct vcpu *v, struct vm_exit *e)
 {
 	/* Nothing for the core to do: the IRET executes at the next entry. But for this one the processor switches tasks itself. */
 	e->kind = EXIT_INTERRUPT;

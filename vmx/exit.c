@@ -58,9 +58,6 @@ static const struct {
 	[REASON_VMFUNC] = { EXIT_UNDEFINED, PLAIN },
 };
 
-/* Kept out of vmx_decode_exit(), whose common cases then need no stack frame. */
-#define NOINLINE __attribute__((noinline))
-
 static void decode_io(struct vm_exit *e, u64 q)
 {
 	e->io = (struct exit_io){
@@ -146,7 +143,7 @@ static void decode_exception(struct vcpu *v)
 }
 
 /* Exits that may come in the middle of an event's delivery, and those that need more than the qualification. */
-static NOINLINE void decode_rest(struct vcpu *v, u32 reason, struct event *cut_short)
+static __noinline void decode_rest(struct vcpu *v, u32 reason, struct event *cut_short)
 {
 	struct vm_exit *e = &v->exit;
 	u64 q = e->info[0];

@@ -219,10 +219,7 @@ static void load_msrs(struct vcpu *v, u32 regs)
 	}
 }
 
-/* Kept out of vmx_load() and vmx_store(), whose common cases then need no stack frame. */
-#define NOINLINE __attribute__((noinline))
-
-static NOINLINE void load_rare(struct vcpu *v, u32 regs)
+static __noinline void load_rare(struct vcpu *v, u32 regs)
 {
 	if (regs & REG_SHADOW)
 		load_shadow(v);
@@ -288,7 +285,7 @@ static void store_msrs(struct vcpu *v, u32 regs)
 		vmcs_write(VMCS_GUEST_PAT, v->pat);
 }
 
-static NOINLINE void store_rare(struct vcpu *v, u32 regs)
+static __noinline void store_rare(struct vcpu *v, u32 regs)
 {
 	if (regs & (REG_CR0 | REG_CR3 | REG_CR4 | REG_EFER))
 		store_control(v, regs);

@@ -308,7 +308,7 @@ static void take_nmi(struct vmx_vcpu *s)
 	__asm__ volatile("int %0" : : "i"(VEC_NMI) : "cc", "memory");
 }
 
-static __attribute__((noinline)) void refused(struct vcpu *v, enum vmx_entry how)
+static __noinline void refused(struct vcpu *v, enum vmx_entry how)
 {
 	u32 error = how == VMX_FAIL_VALID ? vmcs_read32(VMCS_INSTRUCTION_ERROR) : 0;
 

@@ -385,9 +385,6 @@ void cpuid_policy_init(struct cpuid_regs (*host)(u32 leaf, u32 subleaf), u64 tsc
 	policy.efer = build_efer();
 }
 
-/* So that cpuid_policy() needs no stack frame for the leaves that are constant. */
-#define NOINLINE __attribute__((noinline))
-
 /* --- asking ---------------------------------------------------------------------------------- */
 
 /* Smallest n with 2^n >= count: the width of an APIC id's field. */
@@ -510,7 +507,7 @@ static struct cpuid_regs beyond(struct vcpu *v, u32 subleaf)
 	return cpuid_policy(v, policy.basic_max, subleaf);
 }
 
-static NOINLINE struct cpuid_regs dynamic(struct vcpu *v, struct leaf *l, u32 leaf, u32 subleaf)
+static __noinline struct cpuid_regs dynamic(struct vcpu *v, struct leaf *l, u32 leaf, u32 subleaf)
 {
 	switch (l->dynamic) {
 	case CPUID_DYN_IDENT:
@@ -534,7 +531,7 @@ static NOINLINE struct cpuid_regs dynamic(struct vcpu *v, struct leaf *l, u32 le
 	}
 }
 
-static NOINLINE struct cpuid_regs outside(struct vcpu *v, u32 leaf, u32 subleaf)
+static __noinline struct cpuid_regs outside(struct vcpu *v, u32 leaf, u32 subleaf)
 {
 	if (leaf - CPUID_HV_FIRST > CPUID_HV_LAST - CPUID_HV_FIRST)
 		return beyond(v, subleaf);

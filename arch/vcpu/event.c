@@ -111,10 +111,8 @@ static unsigned int insn_length(struct vcpu *v)
 	return emulate_fetch_decode(v, NULL, 0, &in) ? 0 : in.len;
 }
 
-/* The rare ends of an instruction are kept out of vcpu_skip_insn(), which then needs no stack frame. */
-#define NOINLINE __attribute__((noinline))
-
-static NOINLINE bool skip_flags(struct vcpu *v)
+/* The rare ends of an instruction. */
+static __noinline bool skip_flags(struct vcpu *v)
 {
 	u64 rflags = v->rflags;
 
@@ -127,7 +125,7 @@ static NOINLINE bool skip_flags(struct vcpu *v)
 	return true;
 }
 
-static NOINLINE bool skip_unknown(struct vcpu *v)
+static __noinline bool skip_unknown(struct vcpu *v)
 {
 	unsigned int len = insn_length(v);
 
@@ -152,7 +150,7 @@ static inline bool arrive(struct vcpu *v, u64 rip)
 	return true;
 }
 
-static NOINLINE bool skip_carry(struct vcpu *v, u64 rip)
+static __noinline bool skip_carry(struct vcpu *v, u64 rip)
 {
 	return arrive(v, vcpu_code_size(v) == 8 ? rip : (u32)rip);
 }

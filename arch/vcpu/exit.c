@@ -18,9 +18,8 @@
 #define OPCODE_MOV_TO_CR 0x22 /* after 0F */
 
 /* The switch at the end jumps to these: inlined into it they would give it a stack frame that all pay for. */
-#define NOINLINE __attribute__((noinline))
 
-static NOINLINE void exit_cpuid(struct vcpu *v)
+static __noinline void exit_cpuid(struct vcpu *v)
 {
 	struct cpuid_regs r;
 
@@ -33,7 +32,7 @@ static NOINLINE void exit_cpuid(struct vcpu *v)
 	v->gpr[GPR_RDX] = r.edx;
 }
 
-static NOINLINE void exit_rdmsr(struct vcpu *v)
+static __noinline void exit_rdmsr(struct vcpu *v)
 {
 	u64 value;
 
@@ -47,7 +46,7 @@ static NOINLINE void exit_rdmsr(struct vcpu *v)
 	v->gpr[GPR_RDX] = value >> 32;
 }
 
-static NOINLINE void exit_wrmsr(struct vcpu *v)
+static __noinline void exit_wrmsr(struct vcpu *v)
 {
 	u64 value = (u32)v->gpr[GPR_RAX] | v->gpr[GPR_RDX] << 32;
 
@@ -57,7 +56,7 @@ static NOINLINE void exit_wrmsr(struct vcpu *v)
 		vcpu_skip_insn(v, v->exit.insn_len);
 }
 
-static NOINLINE void exit_rdpmc(struct vcpu *v)
+static __noinline void exit_rdpmc(struct vcpu *v)
 {
 	u64 value;
 
@@ -71,7 +70,7 @@ static NOINLINE void exit_rdpmc(struct vcpu *v)
 	v->gpr[GPR_RDX] = value >> 32;
 }
 
-static NOINLINE void report_bytes(struct vcpu *v, const char *what)
+static __noinline void report_bytes(struct vcpu *v, const char *what)
 {
 	char why[160];
 	u8 bytes[INSN_MAX];
@@ -93,7 +92,7 @@ static void emulate(struct vcpu *v, const u8 *bytes, unsigned int n)
 			     "the guest accessed a device by an instruction that is not emulated");
 }
 
-static NOINLINE void exit_io(struct vcpu *v)
+static __noinline void exit_io(struct vcpu *v)
 {
 	const struct exit_io *io = &v->exit.io;
 	struct board *b = &v->vm->board;
@@ -124,7 +123,7 @@ static NOINLINE void exit_io(struct vcpu *v)
 }
 
 /* What is not an access to the LAPIC page. */
-static NOINLINE void npf_elsewhere(struct vcpu *v)
+static __noinline void npf_elsewhere(struct vcpu *v)
 {
 	const struct exit_npf *npf = &v->exit.npf;
 	unsigned int prot = npf->write ? GP_WRITE : GP_READ;
@@ -155,7 +154,7 @@ static NOINLINE void npf_elsewhere(struct vcpu *v)
 	emulate(v, npf->insn, npf->insn_bytes);
 }
 
-static NOINLINE void exit_npf(struct vcpu *v)
+static __noinline void exit_npf(struct vcpu *v)
 {
 	const struct exit_npf *npf = &v->exit.npf;
 
@@ -165,7 +164,7 @@ static NOINLINE void exit_npf(struct vcpu *v)
 		npf_elsewhere(v);
 }
 
-static NOINLINE void exit_xsetbv(struct vcpu *v)
+static __noinline void exit_xsetbv(struct vcpu *v)
 {
 	u64 value = (u32)v->gpr[GPR_RAX] | v->gpr[GPR_RDX] << 32;
 
@@ -176,7 +175,7 @@ static NOINLINE void exit_xsetbv(struct vcpu *v)
 }
 
 /* Plinth offers no hypercalls: all answer "no such call". */
-static NOINLINE void exit_hypercall(struct vcpu *v)
+static __noinline void exit_hypercall(struct vcpu *v)
 {
 	if (vcpu_skip_insn(v, v->exit.insn_len))
 		v->gpr[GPR_RAX] = (u64) - (s64)ENOSYS;
@@ -216,7 +215,7 @@ static int write_cr(struct vcpu *v, unsigned int cr, u64 value)
 	}
 }
 
-static NOINLINE void exit_cr(struct vcpu *v)
+static __noinline void exit_cr(struct vcpu *v)
 {
 	struct exit_cr cr = v->exit.cr;
 	unsigned int len = v->exit.insn_len;
@@ -261,7 +260,7 @@ static NOINLINE void exit_cr(struct vcpu *v)
 		vcpu_skip_insn(v, len);
 }
 
-static NOINLINE void exit_exception(struct vcpu *v)
+static __noinline void exit_exception(struct vcpu *v)
 {
 	const struct event *e = &v->exit.exception;
 
@@ -293,7 +292,7 @@ static bool refused_cr(struct vcpu *v)
 	return true;
 }
 
-static NOINLINE void exit_unexpected(struct vcpu *v)
+static __noinline void exit_unexpected(struct vcpu *v)
 {
 	char why[64];
 
@@ -301,13 +300,13 @@ static NOINLINE void exit_unexpected(struct vcpu *v)
 	vcpu_stop_guest(v, why);
 }
 
-static NOINLINE void exit_interrupt(struct vcpu *v)
+static __noinline void exit_interrupt(struct vcpu *v)
 {
 	irq_window();
 	vcpu_after_interrupt(v);
 }
 
-static NOINLINE void exit_hlt(struct vcpu *v)
+static __noinline void exit_hlt(struct vcpu *v)
 {
 	if (vcpu_skip_insn(v, v->exit.insn_len)) {
 		v->halted = !v->pending.type;

@@ -96,10 +96,7 @@ static u64 size_mask(unsigned int size)
 	return ~UINT64_C(0) >> (64 - 8 * size);
 }
 
-/* Kept out of their callers, whose common cases then need no stack frame. */
-#define NOINLINE __attribute__((noinline))
-
-static NOINLINE u64 read_pieces(struct vcpu *v, gpa_t gpa, unsigned int size)
+static __noinline u64 read_pieces(struct vcpu *v, gpa_t gpa, unsigned int size)
 {
 	const struct gp_extent *hint = NULL;
 	u64 value = 0;
@@ -117,7 +114,7 @@ static NOINLINE u64 read_pieces(struct vcpu *v, gpa_t gpa, unsigned int size)
 	return value;
 }
 
-static NOINLINE void write_pieces(struct vcpu *v, gpa_t gpa, unsigned int size, u64 value)
+static __noinline void write_pieces(struct vcpu *v, gpa_t gpa, unsigned int size, u64 value)
 {
 	const struct gp_extent *hint = NULL;
 
