@@ -40,9 +40,7 @@ struct vmx_vcpu {
 
 #define IO_BITMAP_PAGES 2
 #define VAPIC_TPR	0x80U /* offset of the TPR in the virtual-APIC page */
-
-#define VAPIC_TPR     0x80U /* offset of the TPR in the virtual-APIC page */
-#define TPR_CR8_SHIFT 4
+#define TPR_CR8_SHIFT	4
 
 /*
  * The guest's bits of CR0 and CR4 that it changes without an exit; all others are the host's, and
