@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The local APIC against SDM vol. 3 ch. 11: registers, priorities, EOI, pins, enabling and
- * disabling, both modes and what may be written in each.
+ * The local APIC against SDM vol. 3 ch. 11: registers, priorities, EOI, enabling and disabling, both
+ * modes and what may be written in each. Its pins: test_lapic_pins.c; its timer: test_lapic_timer.c.
  */
 #include "lapic_fixture.h"
 
@@ -535,147 +535,6 @@ static void x2apic_msrs(void **state)
 	assert_int_equal(lapic_msr_write(l, 0xffffffff, 0), -EINVAL);
 }
 
-/* --- pins ------------------------------------------------------------------------------------- */
-
-static void extint(void **state)
-{
-	(void)state;
-	intr = true;
-	lapic_set_lint0(l, true);
-	assert_int_equal(pending(), -1);
-	wr(LAPIC_LVT_LINT0, APIC_MODE(APIC_EXTINT));
-	assert_int_equal(pending(), LAPIC_EXTINT);
-	/* neither TPR nor what is in service holds it */
-	wr(LAPIC_TPR, 0xff);
-	lapic_post(l, 0x99, false);
-	assert_int_equal(pending(), LAPIC_EXTINT);
-	intr = false;
-	lapic_set_lint0(l, false);
-	assert_int_equal(pending(), -1);
-	cpu[0].kicks = 0;
-	intr = true;
-	lapic_set_lint0(l, true);
-	assert_int_equal(cpu[0].kicks, 1);
-	assert_int_equal(pending(), LAPIC_EXTINT);
-	wr(LAPIC_LVT_LINT0, LVT_MASKED | APIC_MODE(APIC_EXTINT));
-	assert_int_equal(pending(), -1);
-	wr(LAPIC_LVT_LINT0, APIC_MODE(APIC_EXTINT));
-	assert_int_equal(pending(), LAPIC_EXTINT);
-	wr(LAPIC_SVR, 0xff);
-	assert_int_equal(pending(), -1);
-}
-
-/* ExtINT as a message of the I/O APIC: until INTR is low again. */
-static void extint_message(void **state)
-{
-	struct apic_msg msg = { .mode = APIC_EXTINT, .assert = true };
-
-	(void)state;
-	intr = true;
-	assert_true(apic_bus_send(&bus, NULL, &msg));
-	assert_int_equal(cpu[0].kicks, 1);
-	assert_int_equal(pending(), LAPIC_EXTINT);
-	intr = false;
-	assert_int_equal(pending(), -1);
-	intr = true;
-	assert_int_equal(pending(), -1);
-}
-
-static void lint_modes(void **state)
-{
-	(void)state;
-	wr(LAPIC_LVT_LINT0, APIC_MODE(APIC_NMI));
-	lapic_set_lint0(l, true);
-	lapic_set_lint0(l, true);
-	assert_int_equal(cpu[0].nmis, 1);
-	lapic_set_lint0(l, false);
-	assert_int_equal(cpu[0].nmis, 1);
-	wr(LAPIC_LVT_LINT0, APIC_MODE(APIC_SMI));
-	lapic_set_lint0(l, true);
-	assert_int_equal(cpu[0].smis, 1);
-	lapic_set_lint0(l, false);
-	wr(LAPIC_LVT_LINT0, APIC_MODE(APIC_INIT));
-	lapic_set_lint0(l, true);
-	assert_int_equal(cpu[0].inits, 1);
-	lapic_set_lint0(l, false);
-	/* fixed, edge */
-	wr(LAPIC_LVT_LINT0, 0x44);
-	lapic_set_lint0(l, true);
-	take(0x44);
-	eoi();
-	assert_int_equal(pending(), -1);
-	/* active low */
-	wr(LAPIC_LVT_LINT0, LVT_ACTIVE_LOW | 0x45);
-	lapic_set_lint0(l, false);
-	take(0x45);
-	eoi();
-	lapic_set_lint0(l, true);
-	assert_int_equal(pending(), -1);
-	/* LINT1 */
-	lapic_lint1_nmi(l);
-	assert_int_equal(cpu[0].nmis, 1);
-	wr(LAPIC_LVT_LINT1, APIC_MODE(APIC_NMI));
-	lapic_lint1_nmi(l);
-	assert_int_equal(cpu[0].nmis, 2);
-	wr(LAPIC_LVT_LINT1, 0x46);
-	lapic_lint1_nmi(l);
-	take(0x46);
-	assert_int_equal(cpu[0].nmis, 2);
-}
-
-static void lint0_level(void **state)
-{
-	(void)state;
-	wr(LAPIC_LVT_LINT0, APIC_LEVEL_TRIGGER | 0x44);
-	lapic_set_lint0(l, true);
-	assert_int_equal(cpu[0].kicks, 1);
-	take(0x44);
-	assert_int_equal(rd(LAPIC_LVT_LINT0), APIC_LEVEL_TRIGGER | LVT_REMOTE_IRR | 0x44);
-	assert_int_equal(rd(LAPIC_TMR + 0x20), 0x10);
-	/* in service it is not accepted again, whatever is written */
-	wr(LAPIC_LVT_LINT0, APIC_LEVEL_TRIGGER | 0x44);
-	assert_int_equal(rd(LAPIC_IRR + 0x20), 0);
-	assert_int_equal(pending(), -1);
-	eoi();
-	take(0x44);
-	lapic_set_lint0(l, false);
-	eoi();
-	assert_int_equal(pending(), -1);
-	assert_int_equal(rd(LAPIC_LVT_LINT0), APIC_LEVEL_TRIGGER | 0x44);
-	/* asserted when it is unmasked */
-	wr(LAPIC_LVT_LINT0, LVT_MASKED | APIC_LEVEL_TRIGGER | 0x44);
-	lapic_set_lint0(l, true);
-	assert_int_equal(pending(), -1);
-	wr(LAPIC_LVT_LINT0, APIC_LEVEL_TRIGGER | 0x44);
-	assert_int_equal(pending(), 0x44);
-}
-
-/* --- with the I/O APIC ------------------------------------------------------------------------ */
-
-static void ioapic_level(void **state)
-{
-	(void)state;
-	ioapic.redir[9] = IOREDTBL_LEVEL | 0x61;
-	ioapic_set_line(&ioapic, 9, true);
-	take(0x61);
-	assert_int_equal(pending(), -1);
-	eoi();
-	/* still asserted: it comes again */
-	take(0x61);
-	ioapic_set_line(&ioapic, 9, false);
-	eoi();
-	assert_int_equal(pending(), -1);
-	ioapic_set_line(&ioapic, 9, true);
-	take(0x61);
-	assert_int_equal(cpu[0].eois, 2);
-	/* an illegal vector is not accepted: no remote IRR that nothing would end */
-	ioapic.redir[10] = IOREDTBL_LEVEL | 0x05;
-	ioapic_set_line(&ioapic, 10, true);
-	assert_int_equal(ioapic.redir[10], IOREDTBL_LEVEL | 0x05);
-	wr(LAPIC_ESR, 0);
-	assert_int_equal(rd(LAPIC_ESR), ESR_RECEIVE_ILLEGAL);
-}
-
 /* --- INIT ------------------------------------------------------------------------------------- */
 
 static void init_reset(void **state)
@@ -799,8 +658,8 @@ int main(void)
 		CASE(merging),	      CASE(all_vectors),      CASE(trigger_mode),
 		CASE(kicks),	      CASE(software_disable), CASE(global_disable),
 		CASE(relocation),     CASE(base_transitions), CASE(to_x2apic),
-		CASE(x2apic_msrs),    CASE(extint),	      CASE(extint_message),
-		CASE(lint_modes),     CASE(lint0_level),      CASE(ioapic_level),
+		CASE(x2apic_msrs),
+
 		CASE(init_reset),     CASE(random_accesses),
 	};
 
