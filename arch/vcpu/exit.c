@@ -32,11 +32,12 @@ static __noinline void exit_cpuid(struct vcpu *v)
 	v->gpr[GPR_RDX] = r.edx;
 }
 
-static __noinline void exit_rdmsr(struct vcpu *v)
+/* RDMSR and RDPMC: the register that ECX names to EDX:EAX. */
+static inline void read_named(struct vcpu *v, int (*read)(struct vcpu *v, u32 name, u64 *value))
 {
 	u64 value;
 
-	if (msr_read(v, (u32)v->gpr[GPR_RCX], &value)) {
+	if (read(v, (u32)v->gpr[GPR_RCX], &value)) {
 		vcpu_inject_gp(v, 0);
 		return;
 	}
@@ -44,6 +45,16 @@ static __noinline void exit_rdmsr(struct vcpu *v)
 		return;
 	v->gpr[GPR_RAX] = (u32)value;
 	v->gpr[GPR_RDX] = value >> 32;
+}
+
+static __noinline void exit_rdmsr(struct vcpu *v)
+{
+	read_named(v, msr_read);
+}
+
+static __noinline void exit_rdpmc(struct vcpu *v)
+{
+	read_named(v, pmc_read);
 }
 
 static __noinline void exit_wrmsr(struct vcpu *v)
@@ -54,20 +65,6 @@ static __noinline void exit_wrmsr(struct vcpu *v)
 		vcpu_inject_gp(v, 0);
 	else
 		vcpu_skip_insn(v, v->exit.insn_len);
-}
-
-static __noinline void exit_rdpmc(struct vcpu *v)
-{
-	u64 value;
-
-	if (pmc_read(v, (u32)v->gpr[GPR_RCX], &value)) {
-		vcpu_inject_gp(v, 0);
-		return;
-	}
-	if (!vcpu_skip_insn(v, v->exit.insn_len))
-		return;
-	v->gpr[GPR_RAX] = (u32)value;
-	v->gpr[GPR_RDX] = value >> 32;
 }
 
 static __noinline void report_bytes(struct vcpu *v, const char *what)
