@@ -5,7 +5,7 @@
 #include "check_priv.h"
 
 /* Bits without a meaning in any processor: SDM vol. 4, table 2-2. */
-#define DEBUGCTL_RESERVED (~UINT64_C(0xffc3))
+#define DEBUGCTL_RESERVED (~UINT64_C(0xffc7))
 #define DEBUGCTL_BTF	  BIT64(1)
 #define DR7_HIGH	  (~UINT64_C(0xffffffff))
 #define EFER_RESERVED	  (~(EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE))
