@@ -381,7 +381,7 @@ static void arm_periodic(struct rtc *r)
 static void arm_update(struct rtc *r)
 {
 	struct rtc_clock now = { 0 };
-	s64 at = -1;
+	s64 at = -1, wait;
 
 	if (!frozen(r) && (awaited(r) & (C_UF | C_AF))) {
 		now = clock_read(r);
@@ -390,11 +390,13 @@ static void arm_update(struct rtc *r)
 		else
 			at = next_alarm(r, r->flags_upto + 1);
 	}
-	if (at < 0)
+	if (at < 0) {
 		timer_cancel(r->queue, &r->update);
-	else
-		timer_arm(r->queue, &r->update,
-			  r->queue->now() + (u64)(at - now.sec) * NSEC_PER_SEC - now.ns);
+		return;
+	}
+	/* The second may have begun since update_flags() looked. */
+	wait = (at - now.sec) * (s64)NSEC_PER_SEC - (s64)now.ns;
+	timer_arm(r->queue, &r->update, r->queue->now() + (wait > 0 ? (u64)wait : 0));
 }
 
 /* After any change: flags, line, timers. */
