@@ -171,7 +171,8 @@ static void show_keys(bool raw)
 	outb(0x21, 0xfd);
 	print("type\n");
 	do {
-		WAIT_FOR(codes != shown);
+		if (!WAIT_FOR(codes != shown))
+			break;
 		shown++;
 	} while (codes < CODES_MAX &&
 		 !(shown > 1 && code[shown - 1] == enter && code[shown - 2] == before));
