@@ -5,6 +5,7 @@
  * are not global; other CPUs load the same root, and whoever takes rights away after they run must
  * not count on their seeing it before they reload CR3.
  */
+#include "cpuid.h"
 #include "errors.h"
 #include "lib.h"
 #include "mm.h"
@@ -26,11 +27,6 @@ extern char __text_start[], __text_end[], __rodata_start[], __rodata_end[], __da
 #define VIDEO_START UINT64_C(0xa0000) /* text screen, before a driver asks for it */
 #define VIDEO_END   UINT64_C(0xc0000)
 #define ROM_END	    UINT64_C(0x100000) /* the BIOS area, where ACPI's RSDP can be */
-
-#define CPUID_EXT_MAX	   0x80000000U
-#define CPUID_EXT_FEATURES 0x80000001U
-#define CPUID_EXT_EDX_NX   BIT(20)
-#define CPUID_EXT_EDX_1G   BIT(26)
 
 static struct {
 	struct spinlock lock;
@@ -315,15 +311,15 @@ static int build(const struct memmap *m)
 
 int paging_init(const struct memmap *m)
 {
-	struct cpuid_regs r = cpuid(CPUID_EXT_MAX, 0);
+	struct cpuid_regs r = cpuid(CPUID_EXT, 0);
 	int rc;
 
-	if (r.eax < CPUID_EXT_FEATURES)
+	if (r.eax < CPUID_EXT_IDENT)
 		return -ENODEV;
-	r = cpuid(CPUID_EXT_FEATURES, 0);
-	if (!(r.edx & CPUID_EXT_EDX_NX))
+	r = cpuid(CPUID_EXT_IDENT, 0);
+	if (!(r.edx & CPUID_81_EDX_NX))
 		return -ENODEV;
-	paging.max_level = r.edx & CPUID_EXT_EDX_1G ? 2 : 1;
+	paging.max_level = r.edx & CPUID_81_EDX_PAGE1GB ? 2 : 1;
 	paging.root = page_alloc();
 	if (!paging.root)
 		return -ENOMEM;

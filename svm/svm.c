@@ -14,11 +14,6 @@
 #include "virt.h"
 #include "vm.h"
 
-#define CPUID_EXT_MAX	   0x80000000U
-#define CPUID_EXT_FEATURES 0x80000001U
-#define CPUID_SVM	   0x8000000aU
-#define CPUID_ECX_SVM	   BIT(2)
-
 /* One vCPU stands on one CPU, so a single ASID serves; 0 is the host's (15.5.1). */
 #define GUEST_ASID 1
 
@@ -28,19 +23,19 @@ static int svm_probe(const char **why)
 {
 	u64 vm_cr;
 
-	if (cpuid(CPUID_EXT_MAX, 0).eax < CPUID_SVM ||
-	    !(cpuid(CPUID_EXT_FEATURES, 0).ecx & CPUID_ECX_SVM))
+	if (cpuid(CPUID_EXT, 0).eax < CPUID_EXT_SVM ||
+	    !(cpuid(CPUID_EXT_IDENT, 0).ecx & CPUID_81_ECX_SVM))
 		return -ENODEV;
 	if (rdmsr_safe(MSR_VM_CR, &vm_cr) == 0 && (vm_cr & VM_CR_SVMDIS) && (vm_cr & VM_CR_LOCK)) {
 		*why = "AMD-V is disabled and locked by the firmware (VM_CR.SVMDIS); enable SVM in its set-up";
 		return -EPERM;
 	}
-	svm_features = cpuid(CPUID_SVM, 0).edx;
+	svm_features = cpuid(CPUID_EXT_SVM, 0).edx;
 	if (!(svm_features & SVM_FEATURE_NP)) {
 		*why = "this processor's AMD-V has no nested paging (CPUID 8000_000A EDX bit 0)";
 		return -ENOSYS;
 	}
-	npt_format.max_level = cpuid(CPUID_EXT_FEATURES, 0).edx & CPUID_81_EDX_PAGE1GB ? 2 : 1;
+	npt_format.max_level = cpuid(CPUID_EXT_IDENT, 0).edx & CPUID_81_EDX_PAGE1GB ? 2 : 1;
 	return 0;
 }
 
@@ -50,7 +45,8 @@ static void svm_describe(char *buf, size_t size)
 		 svm_features & SVM_FEATURE_NRIPS ? ", NRIP save" : "",
 		 svm_features & SVM_FEATURE_DECODE_ASSIST ? ", decode assists" : "",
 		 svm_features & SVM_FEATURE_FLUSH_ASID ? ", flush by ASID" : "",
-		 svm_features & SVM_FEATURE_CLEAN ? ", clean bits" : "", cpuid(CPUID_SVM, 0).ebx);
+		 svm_features & SVM_FEATURE_CLEAN ? ", clean bits" : "",
+		 cpuid(CPUID_EXT_SVM, 0).ebx);
 }
 
 /* The host state area that VMRUN uses (15.30.4) and the VMSAVE image of the host. */

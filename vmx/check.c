@@ -5,7 +5,6 @@
  */
 #include "check_priv.h"
 
-#define EFER_RESERVED	 (~(EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE))
 #define INTINFO_RESERVED 0x7ffff000U
 #define SELECTOR_RPL_TI	 7U
 #define INSN_LENGTH_MAX	 15U
@@ -15,9 +14,6 @@
 #define EPTP_WALK_OF_4	 3U
 #define EPTP_WALK_OF_5	 4U
 #define EPTP_RESERVED	 0xf00U
-#define ERROR_CODE_VECTORS                                                                   \
-	(BIT(VEC_DF) | BIT(VEC_TS) | BIT(VEC_NP) | BIT(VEC_SS) | BIT(VEC_GP) | BIT(VEC_PF) | \
-	 BIT(VEC_AC))
 
 #define RULE_INFO(name, where, what) [VMX_RULE_##name] = { .section = (where), .text = (what) },
 const struct vmx_rule_info vmx_rules[NR_VMX_RULES] = { VMX_RULES(RULE_INFO) };
@@ -178,7 +174,7 @@ static bool check_error_code(const struct vmx_image *in, struct vmx_violation *o
 	bool possible = e->type == INTINFO_EXCEPTION && (F(GUEST_CR0) & CR0_PE);
 	/* Processors with shadow stacks leave it to software which exceptions have a code. */
 	bool any = in->caps->basic & VMX_BASIC_ANY_ERROR_CODE;
-	bool usual = e->vector < 32 && (BIT(e->vector) & ERROR_CODE_VECTORS);
+	bool usual = e->vector < 32 && (BIT(e->vector) & VECTORS_WITH_ERROR);
 
 	RULE(given || any || !possible || !usual, ENTRY_INTERRUPTION_INFO,
 	     EVENT_ERROR_CODE_MISSING);

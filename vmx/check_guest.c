@@ -3,12 +3,11 @@
  * The checks that a VM entry makes on the guest's state: SDM vol. 3 rev. 083, 27.3.1. The rules are listed in rules.h.
  */
 #include "check_priv.h"
+#include "msr.h"
 
 /* Bits without a meaning in any processor: SDM vol. 4, table 2-2. */
 #define DEBUGCTL_RESERVED (~UINT64_C(0xffc7))
-#define DEBUGCTL_BTF	  BIT64(1)
 #define DR7_HIGH	  (~UINT64_C(0xffffffff))
-#define EFER_RESERVED	  (~(EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE))
 #define RFLAGS_RESERVED	  (~UINT64_C(0x3fffff) | BIT64(15) | BIT64(5) | BIT64(3))
 #define RIGHTS_RESERVED	  0xfffe0f00U
 #define PENDING_RESERVED \
@@ -20,7 +19,6 @@
 #define V86_LIMIT	   0xffffU
 #define V86_RIGHTS	   0xf3U
 #define LINEAR_BITS	   48
-#define LINK_NONE	   (~UINT64_C(0))
 
 /* Types of code and data segments: SDM vol. 3 table 3-1. */
 #define TYPE_DATA	   (SEG_W | SEG_A)
@@ -341,7 +339,7 @@ static bool check_link(const struct vmx_image *in, struct vmx_violation *out)
 {
 	u64 link = F(VMCS_LINK_POINTER);
 
-	if (link == LINK_NONE)
+	if (link == VMCS_LINK_NONE)
 		return false;
 	RULE(vmx_page_address(in, link), VMCS_LINK_POINTER, LINK_ADDRESS);
 	RULE(link != in->address, VMCS_LINK_POINTER, LINK_CURRENT);

@@ -9,9 +9,10 @@
 #include "x86.h"
 
 /* All of these speak of `in`, the image, and `out`, the violation. */
-#define F(name)	     (in->f[VMCS_INDEX_##name])
-#define CONTROL(c)   (vmx_control_set(in, (c)))
-#define CANONICAL(x) ((u64)((s64)((x) << 16) >> 16) == (x))
+#define F(name)	      (in->f[VMCS_INDEX_##name])
+#define CONTROL(c)    (vmx_control_set(in, (c)))
+#define EFER_RESERVED (~(EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE))
+#define CANONICAL(x)  ((u64)((s64)((x) << 16) >> 16) == (x))
 
 /* Ends the check with a violation; the field is known by its row. */
 #define RULE_AT(holds, index, name)                      \

@@ -3,14 +3,10 @@
  * The VMCS in a report: SDM vol. 3 rev. 083, 31.4 (instruction errors), 27.8 (failed entries).
  */
 #include "check.h"
+#include "cpuid.h"
 #include "policy.h"
 #include "printk.h"
 #include "vmx.h"
-
-/* SDM vol. 2A, CPUID: leaf 7, EBX */
-#define CPUID_STRUCTURED 7U
-#define CPUID_7_EBX_SGX	 BIT(2)
-#define CPUID_7_EBX_RTM	 BIT(11)
 
 /* VM-instruction errors: table 31-1, those that an entry can meet. */
 static const char *const instruction_error[] = {
@@ -45,7 +41,7 @@ static const char *entry_qualification(u64 q)
 bool vmx_find_violation(const struct vcpu *v, struct vmx_violation *out)
 {
 	static struct vmx_image image; /* large; checks come one at a time */
-	u32 features = cpuid(CPUID_STRUCTURED, 0).ebx;
+	u32 features = cpuid(CPUID_FEATURES, 0).ebx;
 
 	image.caps = &vmx_caps;
 	image.phys_bits = policy_maxphyaddr();

@@ -280,6 +280,9 @@ _Static_assert(VMCS_SEG(RIGHTS, 7) == VMCS_GUEST_TR_RIGHTS, "segments in the ord
 #define ACTIVITY_SHUTDOWN      2U
 #define ACTIVITY_WAIT_FOR_SIPI 3U
 
+/* VMCS link pointer without a shadow VMCS: 25.4.2 */
+#define VMCS_LINK_NONE (~UINT64_C(0))
+
 /* Pending debug exceptions: table 25-4 */
 #define PENDING_DEBUG_ENABLED BIT64(12)
 #define PENDING_DEBUG_BS      BIT64(14)

@@ -16,11 +16,6 @@
 #include "vm.h"
 #include "vmx.h"
 
-#define CPUID_FEATURES 1U
-#define CPUID_ECX_VMX  BIT(5)
-
-#define VMCS_LINK_NONE (~UINT64_C(0))
-
 struct vmx_caps vmx_caps;
 struct vmx_controls vmx_controls;
 
@@ -44,7 +39,7 @@ static int vmx_probe(const char **why)
 {
 	u64 control;
 
-	if (!(cpuid(CPUID_FEATURES, 0).ecx & CPUID_ECX_VMX))
+	if (!(cpuid(CPUID_IDENT, 0).ecx & CPUID_1_ECX_VMX))
 		return -ENODEV;
 	if (rdmsr_safe(MSR_FEATURE_CONTROL, &control) == 0 && (control & FEATURE_CONTROL_LOCK) &&
 	    !(control & FEATURE_CONTROL_VMX)) {
@@ -110,7 +105,7 @@ static void follow_memtypes(void)
 {
 	struct host_mtrrs mtrrs;
 
-	host_mtrrs_read(&mtrrs, read_capability, cpuid(CPUID_FEATURES, 0).edx & CPUID_1_EDX_MTRR,
+	host_mtrrs_read(&mtrrs, read_capability, cpuid(CPUID_IDENT, 0).edx & CPUID_1_EDX_MTRR,
 			cpuid(CPUID_EXT_SIZES, 0).eax & 0xff);
 	if (mtrrs.rest == MEMTYPE_UC && !mtrrs.n)
 		pr_warn("the firmware left all memory uncached (MTRRs): so is the guest's");

@@ -5,12 +5,11 @@
  */
 #include "lapic.h"
 #include "cpu.h"
+#include "cpuid.h"
 #include "errors.h"
 #include "mm.h"
 #include "printk.h"
 
-#define LEAF_FEATURES	1
-#define FEATURE_APIC	BIT(9) /* EDX */
 #define SVR_ENABLE	BIT(8)
 #define ID_SHIFT	24		      /* xAPIC */
 #define VERSION_LVTS(v) (((v) >> 16) & 0xffU) /* number of LVT entries minus one */
@@ -96,7 +95,7 @@ int host_lapic_init(hpa_t base)
 	hpa_t address;
 
 	mask_8259s();
-	if (!(cpuid(LEAF_FEATURES, 0).edx & FEATURE_APIC) || rdmsr_safe(MSR_APIC_BASE, &msr) != 0)
+	if (!(cpuid(CPUID_IDENT, 0).edx & CPUID_1_EDX_APIC) || rdmsr_safe(MSR_APIC_BASE, &msr) != 0)
 		return -ENODEV;
 	if (!(msr & APIC_BASE_EN)) {
 		if (wrmsr_safe(MSR_APIC_BASE, msr | APIC_BASE_EN) != 0)

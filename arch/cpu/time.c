@@ -6,19 +6,17 @@
 #include "time.h"
 #include "calibrate.h"
 #include "cpu.h"
+#include "cpuid.h"
 #include "errors.h"
 #include "lapic.h"
 #include "printk.h"
 
-#define LEAF_FEATURES	     1
-#define FEATURE_TSC_DEADLINE BIT(24) /* ECX */
-#define LEAF_TSC_CRYSTAL     0x15
 /*
  * The clock that CPUID tells is believed where the measured one is this near: one part in so many.
  */
-#define CPUID_TOLERANCE	     100
-#define NS_SHIFT	     48
-#define COUNT_SHIFT	     32
+#define CPUID_TOLERANCE 100
+#define NS_SHIFT	48
+#define COUNT_SHIFT	32
 
 static struct {
 	u64 tsc_base;
@@ -120,9 +118,9 @@ static u64 tsc_hz_from_cpuid(u64 *crystal)
 {
 	struct cpuid_regs r;
 
-	if (cpuid(0, 0).eax < LEAF_TSC_CRYSTAL)
+	if (cpuid(CPUID_VENDOR, 0).eax < CPUID_TSC)
 		return 0;
-	r = cpuid(LEAF_TSC_CRYSTAL, 0);
+	r = cpuid(CPUID_TSC, 0);
 	if (r.eax == 0 || r.ebx == 0 || r.ecx == 0)
 		return 0;
 	*crystal = r.ecx;
@@ -177,7 +175,7 @@ int time_init(u16 pm_timer_port, bool pm_timer_32bit)
 
 	clock.tsc_base = start;
 	clock.tsc_deadline =
-		host_lapic.present && (cpuid(LEAF_FEATURES, 0).ecx & FEATURE_TSC_DEADLINE);
+		host_lapic.present && (cpuid(CPUID_IDENT, 0).ecx & CPUID_1_ECX_TSC_DEADLINE);
 	clock.timer = host_lapic.present && (clock.tsc_deadline || rates.lapic_hz >= RATE_MIN);
 	set_clock(rates.tsc_hz, rates.lapic_hz);
 	trap_set_handler(HOST_VEC_TIMER, timer_interrupt);

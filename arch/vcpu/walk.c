@@ -5,6 +5,7 @@
  * bits are set by compare-and-swap, and only when the whole walk is permitted. A walk that
  * another processor's change overtakes starts again.
  */
+#include "cpuid.h"
 #include "errors.h"
 #include "guest_mem.h"
 #include "guest_mem_priv.h"
@@ -45,10 +46,6 @@
 #define PSE36_BITS	8
 #define PSE36_TOP	21 /* reserved from the last one in use to this one */
 #define INDEX32_MASK	1023U
-
-/* CPUID 80000001 EDX: 1-GiB pages */
-#define CPUID_EXT_FEATURES 0x80000001U
-#define CPUID_EDX_PAGE1GB  26
 
 struct walk {
 	struct vcpu *v;
@@ -201,8 +198,8 @@ static bool large_page_bad(u64 entry, unsigned int level)
 {
 	unsigned int shift = PAGE_SHIFT + INDEX_BITS * (level - 1);
 
-	if (level > 3 ||
-	    (level == 3 && !cpuid_policy_has(CPUID_EXT_FEATURES, 0, 'd', CPUID_EDX_PAGE1GB)))
+	if (level > 3 || (level == 3 && !cpuid_policy_has(CPUID_EXT_IDENT, 0, 'd',
+							  CPUID_BIT(CPUID_81_EDX_PAGE1GB))))
 		return true;
 	return (entry & (BIT64(shift) - BIT64(PAGE_SHIFT + 1))) != 0;
 }
