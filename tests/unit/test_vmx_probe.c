@@ -154,6 +154,7 @@ static void test_page_free(void *page)
 #pragma weak vmx_decode_exit
 #pragma weak vmx_can_take_interrupt
 #pragma weak vmx_can_take_nmi
+#pragma weak vmx_set_nmi_blocked
 #pragma weak vmx_inject
 #pragma weak vmx_set_windows
 #pragma weak vmx_set_cr8
