@@ -11,7 +11,6 @@
 #define XAPIC_ID_SHIFT	   24
 #define CLUSTER_SHIFT	   4
 #define CLUSTER_MEMBERS	   0xfU
-#define X2_CLUSTER_SHIFT   16
 #define X2_CLUSTER_MEMBERS 0xffffU
 #define CLASS_MASK	   0xf0U
 
@@ -22,8 +21,8 @@ static bool matches_logical(const struct lapic *l, u64 base, u32 dest)
 	u32 ldr, model;
 
 	if (base & APIC_BASE_EXTD) {
-		ldr = (l->id >> CLUSTER_SHIFT) << X2_CLUSTER_SHIFT | BIT(l->id & CLUSTER_MEMBERS);
-		return ((dest ^ ldr) >> X2_CLUSTER_SHIFT) == 0 &&
+		ldr = lapic_x2apic_ldr(l->id);
+		return ((dest ^ ldr) >> X2APIC_LDR_SHIFT) == 0 &&
 		       (dest & ldr & X2_CLUSTER_MEMBERS) != 0;
 	}
 	if (dest > XAPIC_BROADCAST)

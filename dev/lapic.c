@@ -22,9 +22,6 @@
 #define REG_ALIGN	 0xfU
 #define REG_SIZE	 4U
 #define XAPIC_ID_SHIFT	 24
-#define X2_CLUSTER_SHIFT 4 /* of the id */
-#define X2_LDR_SHIFT	 16
-#define X2_MEMBER	 0xfU
 #define DFR_ONES	 0x0fffffffU
 #define DFR_RESET	 0xffffffffU
 #define SVR_RESET	 0xffU
@@ -398,11 +395,6 @@ static void write_svr(struct lapic *l, u32 value)
 	}
 }
 
-static u32 x2apic_ldr(const struct lapic *l)
-{
-	return (l->id >> X2_CLUSTER_SHIFT) << X2_LDR_SHIFT | BIT(l->id & X2_MEMBER);
-}
-
 /* Both modes' registers; offset is one of the table's, value has only its writable bits. */
 static void write_reg(struct lapic *l, u32 offset, u32 value)
 {
@@ -469,7 +461,7 @@ static u32 read_reg(struct lapic *l, u32 offset, bool x2apic)
 	case LAPIC_PPR:
 		return processor_priority(l);
 	case LAPIC_LDR:
-		return x2apic ? x2apic_ldr(l) : l->ldr;
+		return x2apic ? lapic_x2apic_ldr(l->id) : l->ldr;
 	case LAPIC_DFR:
 		return l->dfr;
 	case LAPIC_SVR:

@@ -85,6 +85,16 @@ enum lapic_timer_mode {
 #define DFR_FLAT	0xfU
 #define DFR_CLUSTER	0x0U
 
+/* The logical id follows from the id: cluster and the bit in it. SDM vol. 3 11.12.10.2. */
+#define X2APIC_CLUSTER_SHIFT   4 /* of the id */
+#define X2APIC_CLUSTER_MEMBERS 0xfU
+#define X2APIC_LDR_SHIFT       16 /* of the cluster in the LDR */
+
+static inline u32 lapic_x2apic_ldr(u32 id)
+{
+	return (id >> X2APIC_CLUSTER_SHIFT) << X2APIC_LDR_SHIFT | BIT(id & X2APIC_CLUSTER_MEMBERS);
+}
+
 /* ESR, SDM vol. 3 11.5.3. */
 #define ESR_SEND_ILLEGAL    BIT(5)
 #define ESR_RECEIVE_ILLEGAL BIT(6)
