@@ -16,13 +16,15 @@
  */
 #define SHORT_PERIOD_NS 10000U
 
-_Static_assert(LAPIC_TIMER_HZ == 1000000000ULL, "one tick before the divider is one ns");
+_Static_assert(LAPIC_TIMER_HZ == 1000000000ULL, "one tick before scale and divider is one ns");
 
+/* One count in ns, as a power of two. */
 static unsigned int shift(const struct lapic *l)
 {
 	u32 code = (l->timer_div & DIVIDE_LOW) | (l->timer_div & DIVIDE_HIGH) >> 1;
 
-	return (code + 1) & DIVIDE_WRAP; /* 0 = divide by 2 ... 6 = by 128, 7 = by 1 */
+	/* 0 = divide by 2 ... 6 = by 128, 7 = by 1 */
+	return l->timer_scale + ((code + 1) & DIVIDE_WRAP);
 }
 
 static enum lapic_timer_mode mode(const struct lapic *l)

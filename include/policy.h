@@ -40,6 +40,7 @@ u64 policy_cr4_allowed(void); /* CR4 bits the guest may set */
 u64 policy_efer_allowed(void);
 u64 policy_xcr0_allowed(void);
 unsigned int policy_maxphyaddr(void);
+unsigned int policy_lapic_timer_scale(void); /* lapic.timer_scale */
 bool policy_has_long_mode_la57(void);
 
 /* CR4 bits that this processor would accept but the policy hides: when 0 the backend need not intercept CR4 writes. */

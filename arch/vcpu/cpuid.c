@@ -29,6 +29,7 @@
 #define FREQUENCY_BUS_MHZ 100U
 #define HZ_PER_KHZ	  1000U
 #define HZ_PER_MHZ	  1000000U
+#define TSC_ERROR_PART	  128U
 
 struct leaf {
 	struct cpuid_regs r; /* subleaf 0 */
@@ -45,6 +46,8 @@ static struct {
 	u32 basic_max;
 	u32 ext_max;
 	bool intel;
+	unsigned int lapic_scale;
+	u64 lapic_hz;
 	u32 tsc_khz;
 	u64 xcr0;
 	u64 cr4;
@@ -196,21 +199,36 @@ static void build_xsave(void)
 }
 
 /*
+ * Not above the TSC's rate, but for what its measurement errs by: at 1 GHz, which emulators give the TSC, the rate must not hang on
+ * the last digits. 0: not measured.
+ */
+static void build_lapic_rate(u64 tsc_hz)
+{
+	u64 limit = tsc_hz + tsc_hz / TSC_ERROR_PART;
+
+	policy.lapic_hz = LAPIC_TIMER_HZ;
+	while (tsc_hz != 0 && policy.lapic_hz > limit && policy.lapic_scale < LAPIC_TIMER_SCALE_MAX) {
+		policy.lapic_hz /= 2;
+		policy.lapic_scale++;
+	}
+}
+
+/*
  * Leaf 15H: EBX / EAX = TSC / crystal. Where it is given the virtual LAPIC timer must count the crystal (SDM vol. 3 11.5.4), so
- * the crystal is LAPIC_TIMER_HZ and the ratio is the best one that fits: systems multiply the crystal in kHz by EBX in
+ * the crystal is that timer's rate and the ratio is the best one that fits: systems multiply the crystal in kHz by EBX in
  * 32 bits.
  */
 static void build_tsc_leaf(u64 tsc_hz)
 {
-	const u64 num_max = UINT32_MAX / (LAPIC_TIMER_HZ / HZ_PER_KHZ);
+	const u64 hz = policy.lapic_hz, num_max = UINT32_MAX / (hz / HZ_PER_KHZ);
 	const u64 den_max = 100000;
 	u64 best_num = 0, best_den = 1, best_error = UINT64_MAX;
 	struct cpuid_regs *r = &policy.basic[CPUID_TSC].r;
 
 	for (u64 den = 1; den <= den_max && best_error != 0; den++) {
 		u64 exact = tsc_hz * den;
-		u64 num = (exact + LAPIC_TIMER_HZ / 2) / LAPIC_TIMER_HZ;
-		u64 near = num * LAPIC_TIMER_HZ;
+		u64 num = (exact + hz / 2) / hz;
+		u64 near = num * hz;
 		u64 error = near > exact ? near - exact : exact - near;
 
 		if (num > num_max)
@@ -228,7 +246,7 @@ static void build_tsc_leaf(u64 tsc_hz)
 		return;
 	r->eax = (u32)best_den;
 	r->ebx = (u32)best_num;
-	r->ecx = (u32)LAPIC_TIMER_HZ;
+	r->ecx = (u32)hz;
 }
 
 static void build_frequency(u64 tsc_hz)
@@ -336,6 +354,7 @@ void cpuid_policy_init(struct cpuid_regs (*host)(u32 leaf, u32 subleaf), u64 tsc
 	memset(&policy, 0, sizeof(policy));
 	policy.intel = vendor.ebx != VENDOR_AMD_EBX && vendor.ebx != VENDOR_HYGON_EBX;
 	policy.tsc_khz = (u32)((tsc_hz + HZ_PER_KHZ / 2) / HZ_PER_KHZ);
+	build_lapic_rate(tsc_hz);
 	policy.basic_max = vendor.eax < BASIC_MIN ? BASIC_MIN : vendor.eax;
 	if (policy.basic_max > CPUID_BASIC_MAX)
 		policy.basic_max = CPUID_BASIC_MAX;
@@ -540,7 +559,7 @@ static __noinline struct cpuid_regs outside(struct vcpu *v, u32 leaf, u32 sublea
 		return (struct cpuid_regs){ CPUID_HV_MAX, CPUID_HV_SIG_EBX, CPUID_HV_SIG_ECX,
 					    CPUID_HV_SIG_EDX };
 	case CPUID_HV_TIMING:
-		return (struct cpuid_regs){ policy.tsc_khz, (u32)(LAPIC_TIMER_HZ / HZ_PER_KHZ), 0,
+		return (struct cpuid_regs){ policy.tsc_khz, (u32)(policy.lapic_hz / HZ_PER_KHZ), 0,
 					    0 };
 	default:
 		return (struct cpuid_regs){ 0 };
@@ -595,6 +614,11 @@ u64 policy_efer_allowed(void)
 u64 policy_xcr0_allowed(void)
 {
 	return policy.xcr0;
+}
+
+unsigned int policy_lapic_timer_scale(void)
+{
+	return policy.lapic_scale;
 }
 
 unsigned int policy_maxphyaddr(void)

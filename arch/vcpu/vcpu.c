@@ -122,6 +122,7 @@ int vcpu_create(struct vcpu *v, struct vm *vm, const struct virt_ops *ops, u32 i
 		return err;
 	lapic_create(&v->lapic, id, id == 0, &v->timers, bus, &lapic_ops, v);
 	v->lapic.phys_bits = (u8)policy_maxphyaddr();
+	v->lapic.timer_scale = (u8)policy_lapic_timer_scale();
 	bus->lapic[bus->n++] = &v->lapic;
 	vm->vcpu[vm->nr_vcpus++] = v;
 	msr_setup_intercepts(v);

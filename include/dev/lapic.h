@@ -103,8 +103,12 @@ static inline u32 lapic_x2apic_ldr(u32 id)
 /* Vectors below are illegal in the APIC (11.5.2). */
 #define LAPIC_FIRST_VECTOR 16U
 
-/* The virtual APIC timer counts at 1 GHz before its divider. */
-#define LAPIC_TIMER_HZ 1000000000ULL
+/*
+ * The virtual APIC timer counts at 1 GHz before its divider, halved timer_scale times where the TSC is slower: programs expect a
+ * count to take no fewer clocks of the TSC than it is. 1 GHz stays whole in Hz, and nearly in kHz, that often.
+ */
+#define LAPIC_TIMER_HZ	      1000000000ULL
+#define LAPIC_TIMER_SCALE_MAX 8U
 
 struct lapic;
 
@@ -157,6 +161,7 @@ struct lapic {
 	u32 icr_lo, icr_hi;
 
 	/* lapic_timer.c */
+	u8 timer_scale; /* one tick before the divider: 1 << timer_scale ns; 0 unless set */
 	u32 timer_init, timer_div;
 	u32 timer_count;  /* at timer_start; 0 = stopped */
 	u64 timer_start;  /* ns when the count was written or reloaded */

@@ -144,6 +144,28 @@ static void timer_modes(void)
 	lapic_write(LAPIC_TIMER_INIT, 0);
 }
 
+/* The clock before the divider is at most the TSC's (SDM vol. 3 11.5.4: bus or crystal). */
+static void timer_against_tsc(void)
+{
+	static const struct {
+		u32 divide, by;
+	} rows[] = { { DIVIDE_1, 1 }, { 0, 2 }, { 8, 32 } };
+	const u32 counts = 0x10000;
+
+	for (u32 i = 0; i < ARRAY_SIZE(rows); i++) {
+		u64 start;
+
+		on_vector(VEC_LOW, eoi_handler);
+		lapic_write(LAPIC_LVT_TIMER, VEC_LOW);
+		lapic_write(LAPIC_TIMER_DIVIDE, rows[i].divide);
+		start = rdtsc();
+		lapic_write(LAPIC_TIMER_INIT, counts);
+		ok(WAIT_FOR(taken[VEC_LOW]) && rdtsc() - start >= (u64)counts * rows[i].by,
+		   "timer: a count divided by %u takes no fewer clocks of the TSC", rows[i].by);
+	}
+	lapic_write(LAPIC_LVT_TIMER, LAPIC_VECTOR_MASKED | VEC_LOW);
+}
+
 /* --- priorities ------------------------------------------------------------------------------------------ */
 
 static void software_first(void)
@@ -257,6 +279,7 @@ void guest_main(void)
 	lapic_enable();
 	switched_off();
 	timer_modes();
+	timer_against_tsc();
 	software_first();
 	nmi_to_self();
 	hlt_stepped();

@@ -547,6 +547,33 @@ static void test_hypervisor_leaves(void **state)
 	assert_int_equal(r.ebx, LAPIC_TIMER_HZ / 1000);
 }
 
+/* A count of the LAPIC timer lasts at least so many clocks of the TSC, and what CPUID says of its rate is true. */
+static void test_lapic_rate(void **state)
+{
+	static const struct {
+		u64 tsc_hz;
+		unsigned int scale;
+	} cases[] = {
+		{ 0, 0 },	  { 4200000000, 0 }, { 1000000000, 0 }, { 999700000, 0 },
+		{ 992000000, 1 }, { 500000000, 1 },  { 499000000, 1 },	{ 400000000, 2 },
+		{ 20000000, 6 },  { 10000000, 7 },   { 1000000, 8 },
+	};
+
+	(void)state;
+	recording = skylake_x;
+	recording_size = ARRAY_SIZE(skylake_x);
+	set_vcpus(1);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		u64 hz = LAPIC_TIMER_HZ >> cases[i].scale;
+
+		cpuid_policy_init(recorded, cases[i].tsc_hz);
+		assert_int_equal(policy_lapic_timer_scale(), cases[i].scale);
+		assert_int_equal(ask(0x40000010, 0).ebx, hz / 1000);
+		if (cases[i].tsc_hz >= hz)
+			assert_int_equal(ask(0x15, 0).ecx, hz);
+	}
+}
+
 /* SDM: the highest basic leaf, subleaf included; APM: zeros. */
 static void test_out_of_range(void **state)
 {
@@ -592,7 +619,7 @@ static void test_tsc_leaf(void **state)
 		cpuid_policy_init(recorded, rates[i]);
 		r = ask(0x15, 0);
 		f = ask(0x16, 0);
-		assert_int_equal(r.ecx, LAPIC_TIMER_HZ);
+		assert_int_equal(r.ecx, LAPIC_TIMER_HZ >> policy_lapic_timer_scale());
 		assert_true(r.eax != 0 && r.ebx != 0);
 		assert_true((u64)r.ecx / 1000 * r.ebx <= UINT32_MAX);
 		hz = (u64)((u128)r.ecx * r.ebx / r.eax);
@@ -670,6 +697,7 @@ int main(void)
 		cmocka_unit_test(test_consistent),
 		cmocka_unit_test(test_mirrors),
 		cmocka_unit_test(test_hypervisor_leaves),
+		cmocka_unit_test(test_lapic_rate),
 		cmocka_unit_test(test_out_of_range),
 		cmocka_unit_test(test_tsc_leaf),
 		cmocka_unit_test(test_host_without_osxsave),

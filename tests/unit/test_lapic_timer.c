@@ -42,6 +42,33 @@ static void timer_oneshot(void **state)
 	}
 }
 
+/* A slower clock before the divider: all that counts follows it. */
+static void timer_scaled(void **state)
+{
+	u64 start = ns;
+
+	(void)state;
+	l->timer_scale = 6;
+	wr(LAPIC_LVT_TIMER, 0x40);
+	wr(LAPIC_TIMER_DIVIDE, 0x0);
+	wr(LAPIC_TIMER_INIT, 1000);
+	assert_int_equal(timer_next(&cpu[0].queue), start + 128000);
+	run_until(start + 12800);
+	assert_int_equal(rd(LAPIC_TIMER_CURRENT), 900);
+	wr(LAPIC_TIMER_DIVIDE, 0xb);
+	assert_int_equal(timer_next(&cpu[0].queue), start + 12800 + 900 * 64);
+	run_until(start + 12800 + 900 * 64);
+	take(0x40);
+	eoi();
+	/* one count is longer than what need not be served */
+	wr(LAPIC_LVT_TIMER, 0x20040);
+	start = ns;
+	wr(LAPIC_TIMER_INIT, 200);
+	assert_int_equal(timer_next(&cpu[0].queue), start + 12800);
+	run_until(start + 3 * 12800 + 64);
+	assert_int_equal(rd(LAPIC_TIMER_CURRENT), 199);
+}
+
 /* However late each expiry is served, the next is a whole number of periods from the start. */
 static void timer_periodic(void **state)
 {
@@ -264,7 +291,7 @@ static void timer_deadline(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(timer_oneshot), CASE(timer_periodic), CASE(timer_short_period),
+		CASE(timer_oneshot), CASE(timer_scaled), CASE(timer_periodic), CASE(timer_short_period),
 		CASE(timer_masked),  CASE(timer_changes),  CASE(timer_deadline),
 	};
 
