@@ -693,16 +693,11 @@ static void test_kept(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_hidden),
-		cmocka_unit_test(test_consistent),
-		cmocka_unit_test(test_mirrors),
-		cmocka_unit_test(test_hypervisor_leaves),
-		cmocka_unit_test(test_lapic_rate),
-		cmocka_unit_test(test_out_of_range),
-		cmocka_unit_test(test_tsc_leaf),
-		cmocka_unit_test(test_host_without_osxsave),
-		cmocka_unit_test(test_kept),
-		cmocka_unit_test(test_compaction),
+		cmocka_unit_test(test_hidden),	   cmocka_unit_test(test_consistent),
+		cmocka_unit_test(test_mirrors),	   cmocka_unit_test(test_hypervisor_leaves),
+		cmocka_unit_test(test_lapic_rate), cmocka_unit_test(test_out_of_range),
+		cmocka_unit_test(test_tsc_leaf),   cmocka_unit_test(test_host_without_osxsave),
+		cmocka_unit_test(test_kept),	   cmocka_unit_test(test_compaction),
 	};
 
 	return cmocka_run_group_tests_name("cpuid", tests, setup, teardown);
