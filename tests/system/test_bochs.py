@@ -5,8 +5,8 @@ import plinth
 import test_faulty as crashes
 from test_vtx import demonstration
 
-# Where the crashing guests are run: VT-x full and minimum, AMD-V with and without NRIP save.
-MODELS = {place: guests.PLACES[f"bochs-{place}"] for place in ("skylake", "sandybridge", "ryzen", "phenom")}
+# VT-x full, with APIC virtualization, and the minimum; AMD-V with and without NRIP save.
+MODELS = {place: guests.PLACES[f"bochs-{place}"] for place in ("skylake", "haswell", "sandybridge", "ryzen", "phenom")}
 
 
 def faulty(t, place, amd=False):
@@ -20,6 +20,10 @@ def faulty(t, place, amd=False):
 
 def test_faulty_on_skylake(t):
     faulty(t, "skylake")
+
+
+def test_faulty_on_haswell(t):
+    faulty(t, "haswell")
 
 
 def test_faulty_on_sandybridge(t):

@@ -65,3 +65,7 @@ def test_linux_full(t):
 
 def test_linux_minimum(t):
     linux(t, MODELS["minimum"])
+
+
+def test_linux_apicv(t):
+    linux(t, MODELS["apicv"])
