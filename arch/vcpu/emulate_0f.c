@@ -4,7 +4,9 @@
  * CMOVcc. SDM vol. 2 rev. 083, tables A-3 and A-4 and the instructions' pages.
  */
 #include "emulate_priv.h"
+#include "cpuid.h"
 #include "errors.h"
+#include "policy.h"
 
 #define REX_W 8U
 
@@ -260,6 +262,69 @@ static enum emulate_result movbe(struct emu *e)
 	return emu_done(e);
 }
 
+/*
+ * BSF, BSR (BC, BD), with F3 TZCNT, LZCNT, POPCNT (B8); a processor without the latter takes them for the former. BSF and BSR of 0
+ * leave the register alone, as the APM says and Intel's processors do.
+ */
+static enum emulate_result bit_count(struct emu *e)
+{
+	unsigned int size = e->in.op_size;
+	bool forward = e->in.opcode == 0xbc, population = e->in.opcode == 0xb8, count;
+	u64 flags, value, r;
+	struct rm rm;
+
+	if (population)
+		count = e->in.rep &&
+			cpuid_policy_has(CPUID_IDENT, 0, 'c', CPUID_BIT(CPUID_1_ECX_POPCNT));
+	else if (forward)
+		count = e->in.rep &&
+			cpuid_policy_has(CPUID_FEATURES, 0, 'b', CPUID_BIT(CPUID_7_EBX_BMI1));
+	else
+		count = e->in.rep &&
+			cpuid_policy_has(CPUID_EXT_IDENT, 0, 'c', CPUID_BIT(CPUID_81_ECX_ABM));
+	if (population && !count)
+		return EMULATE_UNKNOWN;
+	if (emu_rm(e, size, false, &rm))
+		return EMULATE_FAULT;
+	value = emu_rm_read(e, &rm);
+	flags = vcpu_rflags(e->v) & ~(RFLAGS_ZF | RFLAGS_CF);
+	r = 0;
+	if (population)
+		for (u64 rest = value; rest; rest &= rest - 1)
+			r++;
+	else if (value == 0)
+		r = 8 * size;
+	else if (forward)
+		r = (u64)__builtin_ctzll(value);
+	else if (count)
+		r = 8 * size - 64 + (u64)__builtin_clzll(value);
+	else
+		r = 63 - (u64)__builtin_clzll(value);
+	if (population)
+		flags &= ~(RFLAGS_OF | RFLAGS_SF | RFLAGS_AF | RFLAGS_PF);
+	if (value == 0 && count && !population)
+		flags |= RFLAGS_CF;
+	if (population || !count ? value == 0 : r == 0)
+		flags |= RFLAGS_ZF;
+	if (value != 0 || count)
+		emu_reg_write(e, e->in.reg, size, r);
+	vcpu_set_rflags(e->v, flags);
+	return emu_done(e);
+}
+
+/* 0F 01 /4, SMSW: to memory always 16 bits. The rest of the group accesses tables. */
+static enum emulate_result group7(struct emu *e)
+{
+	struct rm rm;
+
+	if ((e->in.reg & 7U) != 4)
+		return EMULATE_UNKNOWN;
+	if (emu_rm(e, e->in.mod == 3 ? e->in.op_size : 2, true, &rm))
+		return EMULATE_FAULT;
+	emu_rm_write(e, &rm, vcpu_cr0(e->v));
+	return emu_done(e);
+}
+
 enum emulate_result emu_0f(struct emu *e)
 {
 	if (e->in.map == MAP_0F38) {
@@ -270,6 +335,8 @@ enum emulate_result emu_0f(struct emu *e)
 	if (e->in.map != MAP_0F)
 		return EMULATE_UNKNOWN;
 	switch (e->in.opcode) {
+	case 0x01:
+		return group7(e);
 	case 0x0d: /* prefetches and hints access nothing */
 	case 0x18 ... 0x1f:
 		return e->in.mod == 3 ? EMULATE_UNKNOWN : emu_done(e);
@@ -309,6 +376,10 @@ enum emulate_result emu_0f(struct emu *e)
 	case 0xbe:
 	case 0xbf:
 		return mov_extend(e);
+	case 0xb8:
+	case 0xbc:
+	case 0xbd:
+		return bit_count(e);
 	case 0xc0:
 	case 0xc1:
 		return xadd(e);

@@ -356,6 +356,7 @@ enum emulate_result emu_one(struct emu *e)
 	case 0x9c:
 	case 0xc2:
 	case 0xc3:
+	case 0xc8:
 	case 0xc9:
 	case 0xe8:
 		return emu_stack(e);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Vector moves between XMM registers and devices, as compilers and memcpy use them: MOVUPS,
+ * Vector moves between XMM or MMX registers and devices, as compilers and memcpy use them: MOVUPS,
  * MOVAPS, MOVDQU, MOVDQA, the non-temporal ones, MOVSS, MOVSD, MOVD, MOVQ, MOVLPS, MOVHPS. SDM
- * vol. 2 rev. 083. The guest's XMM registers are live in the processor, since Plinth itself uses
+ * vol. 2 rev. 083. The guest's registers are live in the processor, since Plinth itself uses
  * none. Whether the guest may use them (CR0.EM, TS, CR4.OSFXSR) was checked before the exit.
  */
 #include "emulate_priv.h"
@@ -30,6 +30,23 @@ __attribute__((weak)) void xmm_read(unsigned int n, u64 value[2])
 }
 
 __attribute__((weak)) void xmm_write(unsigned int n, const u64 value[2])
+{
+	(void)n;
+	(void)value;
+}
+/* MMX registers: a host program has its own. */
+static bool mm_usable(void)
+{
+	return false;
+}
+
+static u64 mm_read(unsigned int n)
+{
+	(void)n;
+	return 0;
+}
+
+static void mm_write(unsigned int n, u64 value)
 {
 	(void)n;
 	(void)value;
@@ -67,6 +84,47 @@ static void xmm_write(unsigned int n, const u64 value[2])
 		EACH_XMM(LOAD_XMM)
 	}
 }
+
+/* A pending x87 exception is raised by the guest's instruction before it accesses memory; here it would be ours. */
+#define FSW_ES BIT(7)
+
+static bool mm_usable(void)
+{
+	u16 status;
+
+	if (read_cr0() & (CR0_EM | CR0_TS))
+		return false;
+	__asm__ volatile("fnstsw %0" : "=a"(status));
+	return !(status & FSW_ES);
+}
+
+#define EACH_MM(x) x(0) x(1) x(2) x(3) x(4) x(5) x(6) x(7)
+
+#define STORE_MM(n)                                                        \
+	case n:                                                            \
+		__asm__ volatile("movq %%mm" #n ", %0" : "=m"(value) : :); \
+		break;
+#define LOAD_MM(n)                                                     \
+	case n:                                                        \
+		__asm__ volatile("movq %0, %%mm" #n : : "m"(value) :); \
+		break;
+
+static u64 mm_read(unsigned int n)
+{
+	u64 value = 0;
+
+	switch (n) {
+		EACH_MM(STORE_MM)
+	}
+	return value;
+}
+
+static void mm_write(unsigned int n, u64 value)
+{
+	switch (n) {
+		EACH_MM(LOAD_MM)
+	}
+}
 #endif
 
 enum vector_form {
@@ -81,6 +139,7 @@ enum vector_form {
 struct vector_move {
 	u8 form, size;
 	bool aligned;
+	bool mmx;
 };
 
 /* The mandatory prefix: F3 and F2 come before 66. */
@@ -133,6 +192,36 @@ static const struct {
 	{ 0xf0, { [P_F2] = MOVE(LOAD, 16, false) } }, /* LDDQU */
 };
 
+#define OP_MOVD_LOAD  0x6e
+#define OP_MOVQ_LOAD  0x6f
+#define OP_MOVD_STORE 0x7e
+#define OP_MOVQ_STORE 0x7f
+#define OP_MOVNTQ     0xe7
+
+/* Without a prefix they are MMX's. REX.R has no meaning there. */
+static struct vector_move find_mmx(const struct insn *in)
+{
+	struct vector_move m = { .form = FORM_NONE, .mmx = true };
+
+	switch (in->opcode) {
+	case OP_MOVD_LOAD:
+	case OP_MOVQ_LOAD:
+		m.form = FORM_LOAD;
+		break;
+	case OP_MOVD_STORE:
+	case OP_MOVQ_STORE:
+	case OP_MOVNTQ:
+		m.form = FORM_STORE;
+		break;
+	default:
+		break;
+	}
+	m.size = (in->opcode == OP_MOVD_LOAD || in->opcode == OP_MOVD_STORE) && !(in->rex & REX_W)
+			 ? 4
+			 : 8;
+	return m;
+}
+
 #define OP_MOVNTDQA 0x2a /* of map 0F 38 */
 
 static struct vector_move find_move(const struct insn *in)
@@ -145,10 +234,16 @@ static struct vector_move find_move(const struct insn *in)
 			m = (struct vector_move)MOVE(LOAD, XMM_SIZE, true);
 		return m;
 	}
+	if (prefix == P_NONE) {
+		m = find_mmx(in);
+		if (m.form != FORM_NONE)
+			return m;
+	}
 	for (unsigned int i = 0; i < ARRAY_SIZE(moves); i++)
 		if (moves[i].opcode == in->opcode)
 			m = moves[i].by_prefix[prefix];
-	if (prefix == P_66 && (in->opcode == 0x6e || in->opcode == 0x7e) && (in->rex & REX_W))
+	if (prefix == P_66 && (in->opcode == OP_MOVD_LOAD || in->opcode == OP_MOVD_STORE) &&
+	    (in->rex & REX_W))
 		m.size = 8;
 	return m;
 }
@@ -157,6 +252,10 @@ static void load(struct emu *e, struct vector_move m, const struct mem *mem)
 {
 	u64 value[2] = { 0, 0 };
 
+	if (m.mmx) {
+		mm_write(e->in.reg & 7U, emu_mem_read(e, mem, 0, m.size));
+		return;
+	}
 	if (m.form != FORM_LOAD)
 		xmm_read(e->in.reg, value);
 	if (m.form == FORM_LOAD_HIGH) {
@@ -173,6 +272,10 @@ static void store(struct emu *e, struct vector_move m, const struct mem *mem)
 {
 	u64 value[2];
 
+	if (m.mmx) {
+		emu_mem_write(e, mem, 0, m.size, mm_read(e->in.reg & 7U));
+		return;
+	}
 	xmm_read(e->in.reg, value);
 	if (m.form == FORM_STORE_HIGH)
 		value[0] = value[1];
@@ -188,7 +291,7 @@ enum emulate_result emu_sse(struct emu *e)
 	struct mem mem;
 	gva_t gva;
 
-	if (m.form == FORM_NONE || e->in.mod == 3 || !xmm_usable())
+	if (m.form == FORM_NONE || e->in.mod == 3 || !(m.mmx ? mm_usable() : xmm_usable()))
 		return EMULATE_UNKNOWN;
 	if (emu_linear(e, emu_segment(e), emu_offset(e->v, &e->in, e->next_rip), m.size, write,
 		       &gva))

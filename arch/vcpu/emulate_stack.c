@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * PUSH, POP, LEAVE and the near CALL, JMP, RET whose stack or operand lies in a device. SDM vol.
+ * PUSH, POP, ENTER, LEAVE and the near CALL, JMP, RET whose stack or operand lies in a device. SDM vol.
  * 1 rev. 083 ch. 6 and the instructions' pages in vol. 2. RSP changes last, so that every fault
  * leaves it alone.
  */
@@ -12,6 +12,10 @@ enum {
 	OP_JMP_GROUP = 4,
 	OP_PUSH_GROUP = 6,
 };
+
+/* The immediate of ENTER: size of the frame, then the level. */
+#define ENTER_SIZE   0xffffU
+#define ENTER_LEVELS (31U << 16)
 
 /* RFLAGS as PUSHF stores it: without VM and RF. */
 #define PUSHF_MASK 0x00fcffffULL
@@ -152,6 +156,25 @@ static enum emulate_result leave(struct emu *e)
 	return emu_done(e);
 }
 
+/* C8, without copied frame pointers: those of compilers are of level 0. The end of the frame must be writable. */
+static enum emulate_result enter(struct emu *e)
+{
+	unsigned int size = stack_size(e, false);
+	u64 sp = vcpu_gpr(e->v, GPR_RSP), frame = (sp - size) & emu_mask(stack_width(e));
+	u64 bottom = (frame - (e->in.imm & ENTER_SIZE)) & emu_mask(stack_width(e));
+	struct mem m, end;
+
+	if (e->in.imm & ENTER_LEVELS)
+		return EMULATE_UNKNOWN;
+	if (emu_mem(e, SEG_SS, frame, size, true, NULL, &m) ||
+	    emu_mem(e, SEG_SS, bottom, size, true, NULL, &end))
+		return EMULATE_FAULT;
+	emu_mem_write(e, &m, 0, size, emu_reg_read(e, GPR_RBP, size));
+	emu_reg_write(e, GPR_RBP, size, frame);
+	set_sp(e, bottom);
+	return emu_done(e);
+}
+
 static enum emulate_result ret(struct emu *e, u64 drop)
 {
 	unsigned int size = stack_size(e, true);
@@ -187,6 +210,8 @@ enum emulate_result emu_stack(struct emu *e)
 		return ret(e, e->in.imm);
 	case 0xc3:
 		return ret(e, 0);
+	case 0xc8:
+		return enter(e);
 	case 0xc9:
 		return leave(e);
 	case 0xe8:
