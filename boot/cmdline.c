@@ -303,6 +303,14 @@ static bool set_break_entry(struct options *o, const char *value)
 }
 #endif
 
+static bool set_test_device(struct options *o, const char *value)
+{
+	if (value)
+		return false;
+	o->test_device = true;
+	return true;
+}
+
 static bool set_help(struct options *o, const char *value)
 {
 	if (value)
@@ -323,6 +331,9 @@ static const struct option table[] = {
 	  set_poweroff },
 	{ "debug-exit", "[PORT]",
 	  "give the guest a debug exit port, 0xf4 unless named; default none", set_debug_exit },
+	{ "test-device", NULL,
+	  "give the guest the ports and the memory that test programs use; default none",
+	  set_test_device },
 	{ "keyboard", "none|console",
 	  "what is typed on the console goes to the guest's keyboard, not COM1; default none",
 	  set_keyboard },

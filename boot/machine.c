@@ -143,6 +143,7 @@ struct board_host machine_board_host(struct vm *vm)
 		.com1 = { .tx = com1_tx, .rx = com1_rx, .ctx = vm },
 		.keyboard = options->keyboard == KEYBOARD_CONSOLE ? keyboard_rx : NULL,
 		.debug_exit_port = options->debug_exit,
+		.test_device = options->test_device,
 		.memory = { memory_read, memory_write, memory_clear, vm },
 		.kick = kick,
 		.ctx = vm,

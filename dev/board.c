@@ -32,6 +32,17 @@ void board_isa_irq(void *board, unsigned int irq, bool level)
 	ioapic_set_line(&b->ioapic, irq == IRQ_PIT ? PIT_IOAPIC_PIN : irq, level);
 }
 
+/* A pin of the I/O APIC; the ISA interrupts are on the 8259s as well. */
+static void test_line(void *board, unsigned int pin, bool level)
+{
+	struct board *b = board;
+
+	if (pin < ISA_IRQS)
+		board_isa_irq(b, pin, level);
+	else
+		ioapic_set_line(&b->ioapic, pin, level);
+}
+
 static void kick(struct board *b)
 {
 	if (b->host.kick)
@@ -108,7 +119,7 @@ static int attach_all(struct board *b)
 	    (err = fw_cfg_attach(&b->fw_cfg, bus)) != 0 ||
 	    (err = reset_ports_attach(&b->reset, bus, b->host.debug_exit_port)) != 0)
 		return err;
-	return 0;
+	return b->host.test_device ? test_device_attach(&b->test_device, bus) : 0;
 }
 
 int board_init(struct board *b, const struct board_host *host, u64 ram_below_4g, u64 ram_above_4g)
@@ -132,7 +143,8 @@ int board_init(struct board *b, const struct board_host *host, u64 ram_below_4g,
 	i8042_init(&b->i8042, isa_line(b, IRQ_KEYBOARD), isa_line(b, IRQ_MOUSE), request_reset,
 		   host->keyboard ? typed : NULL, b);
 	fw_cfg_init(&b->fw_cfg, &host->memory);
-	reset_ports_init(&b->reset, request_reset, request_debug_exit, b);
+	reset_ports_init(&b->reset, request_reset, request_power_off, request_debug_exit, b);
+	test_device_init(&b->test_device, test_line, b);
 	return attach_all(b);
 }
 
@@ -160,4 +172,5 @@ void board_reset(struct board *b)
 	i8042_reset(&b->i8042);
 	fw_cfg_reset(&b->fw_cfg);
 	reset_ports_reset(&b->reset);
+	test_device_init(&b->test_device, test_line, b);
 }

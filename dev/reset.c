@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Reset and exit ports: 92 (82371AB data sheet 290562, 4.2.6.2), CF9 (there 4.2.6.3), the POST code
- * port 80, and a debug exit. A20 is a bit that can be read back: address line 20 is never masked.
+ * port 80, the power-off port 8900 of Bochs (bochsrc: "the string Shutdown"), which programs use that know no ACPI, and a debug exit. A20 is a bit that can be read back: address line 20 is never masked.
  */
 #include "dev/reset.h"
 #include "errors.h"
@@ -20,6 +20,7 @@ enum {
 	CF9_WRITABLE = CF9_HARD | CF9_RESET | CF9_POWER,
 
 	POST_PORT = 0x80,
+	SHUTDOWN_PORT = 0x8900,
 	DEBUG_EXIT_PORTS = 4,
 };
 
@@ -83,6 +84,31 @@ static void post_write(void *dev, u16 offset, unsigned int size, u32 value)
 	r->post = (u8)value;
 }
 
+static u32 shutdown_read(void *dev, u16 offset, unsigned int size)
+{
+	(void)dev;
+	(void)offset;
+	(void)size;
+	return 0xff;
+}
+
+static void shutdown_write(void *dev, u16 offset, unsigned int size, u32 value)
+{
+	static const char word[] = "Shutdown";
+	struct reset_ports *r = dev;
+
+	(void)offset;
+	(void)size;
+	if (value != (u8)word[r->shutdown])
+		r->shutdown = 0;
+	if (value == (u8)word[r->shutdown])
+		r->shutdown++;
+	if (r->shutdown == sizeof(word) - 1) {
+		r->shutdown = 0;
+		r->power_off(r->ctx);
+	}
+}
+
 static u32 debug_exit_read(void *dev, u16 offset, unsigned int size)
 {
 	(void)dev;
@@ -126,6 +152,14 @@ static const struct port_ops post_ops = {
 	.name = "post",
 };
 
+static const struct port_ops shutdown_ops = {
+	.read = shutdown_read,
+	.write = shutdown_write,
+	.max_size = 1,
+	.whole = true,
+	.name = "shutdown",
+};
+
 static const struct port_ops debug_exit_ops = {
 	.read = debug_exit_read,
 	.write = debug_exit_write,
@@ -133,10 +167,11 @@ static const struct port_ops debug_exit_ops = {
 	.name = "debug-exit",
 };
 
-void reset_ports_init(struct reset_ports *r, void (*reset)(void *ctx),
+void reset_ports_init(struct reset_ports *r, void (*reset)(void *ctx), void (*power_off)(void *ctx),
 		      void (*debug_exit)(void *ctx, u32 value), void *ctx)
 {
 	r->reset = reset;
+	r->power_off = power_off;
 	r->debug_exit = debug_exit;
 	r->ctx = ctx;
 	reset_ports_reset(r);
@@ -147,6 +182,7 @@ void reset_ports_reset(struct reset_ports *r)
 	r->port92 = PORT92_A20;
 	r->cf9 = 0;
 	r->post = 0;
+	r->shutdown = 0;
 }
 
 int reset_ports_attach(struct reset_ports *r, struct bus *b, u16 debug_exit_port)
@@ -155,7 +191,8 @@ int reset_ports_attach(struct reset_ports *r, struct bus *b, u16 debug_exit_port
 
 	if ((err = bus_add_port(b, PORT92, 1, &port92_ops, r)) != 0 ||
 	    (err = bus_add_port(b, CF9, 1, &cf9_ops, r)) != 0 ||
-	    (err = bus_add_port(b, POST_PORT, 1, &post_ops, r)) != 0)
+	    (err = bus_add_port(b, POST_PORT, 1, &post_ops, r)) != 0 ||
+	    (err = bus_add_port(b, SHUTDOWN_PORT, 1, &shutdown_ops, r)) != 0)
 		return err;
 	if (debug_exit_port == 0)
 		return 0;

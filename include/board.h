@@ -17,6 +17,7 @@
 #include "dev/pit.h"
 #include "dev/reset.h"
 #include "dev/rtc.h"
+#include "dev/test_device.h"
 #include "dev/uart.h"
 
 /* What the guest asked the machine to do; taken by the run loop. */
@@ -35,6 +36,7 @@ struct board_host {
 	struct uart_backend com1;    /* tx == NULL: nothing on the other end */
 	int (*keyboard)(void *ctx);  /* next character that was typed, or -1; NULL: nobody types */
 	u16 debug_exit_port;	     /* 0: absent */
+	bool test_device;	     /* present */
 	struct fw_cfg_memory memory; /* of the guest, under the board's lock */
 	/* INTR of the 8259 changed, a request was made: the vCPUs must look. Any CPU. */
 	void (*kick)(void *ctx);
@@ -56,6 +58,7 @@ struct board {
 	struct i8042 i8042;
 	struct reset_ports reset;
 	struct fw_cfg fw_cfg;
+	struct test_device test_device;
 	enum board_request request; /* the first one made, until somebody takes it */
 	u32 debug_exit_value;
 	struct board_host host;

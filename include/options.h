@@ -48,6 +48,7 @@ struct options {
 	enum reset_action reset;
 	enum poweroff_action poweroff;
 	u16 debug_exit; /* port, 0 = none */
+	bool test_device;
 	enum keyboard_input keyboard;
 	u32 report; /* enum report, or-ed */
 	bool help;

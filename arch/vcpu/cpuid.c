@@ -207,7 +207,8 @@ static void build_lapic_rate(u64 tsc_hz)
 	u64 limit = tsc_hz + tsc_hz / TSC_ERROR_PART;
 
 	policy.lapic_hz = LAPIC_TIMER_HZ;
-	while (tsc_hz != 0 && policy.lapic_hz > limit && policy.lapic_scale < LAPIC_TIMER_SCALE_MAX) {
+	while (tsc_hz != 0 && policy.lapic_hz > limit &&
+	       policy.lapic_scale < LAPIC_TIMER_SCALE_MAX) {
 		policy.lapic_hz /= 2;
 		policy.lapic_scale++;
 	}

@@ -23,13 +23,14 @@ ENDS = (0, 1, "power-off", "shutdown port", "ended", "plan done, still running")
 END_WITH_FAILURES = 3
 
 # What differs from the defaults, by guest: options (Plinth's), cmdline (the guest's), memory, timeout (a factor), silence (seconds),
-# only (places), but (not these places), qemu (its options).
+# only (places), but (not these places), qemu (its options), bare (its options there).
 # An instruction takes 32 ns, and the real-time clock goes with it: a busy machine below delays no interrupt.
 STEADY = ("-icount", "shift=5", "-rtc", "clock=vm")
 PARTICULARS = {
     "bad_fuzz": {"timeout": 4, "silence": 180},
     "timer_edges": {"qemu": STEADY},
     "timers": {"qemu": STEADY},
+    "test_device": {"options": "test-device", "bare": ("-device", "pc-testdev")},
     # Bochs 2.7 panics at a #VMEXIT out of virtual-8086 mode ("VM is set in long mode").
     "v8086": {"but": ("bochs-ryzen", "bochs-phenom")},
 }
@@ -57,12 +58,14 @@ def particular(guest, what, default):
 def run_qemu(log, guest, elf, bare):
     memory = particular(guest, "memory", 512)
     cmdline = particular(guest, "cmdline", "")
+    extra = particular(guest, "qemu", ())
     if bare:
         how = {"kernel": elf, "append": cmdline}
+        extra += particular(guest, "bare", ())
     else:
         how = {"kernel": plinth.PLINTH, "modules": [(elf, cmdline)],
                "append": f"{plinth.DEBUG_EXIT} {particular(guest, 'options', '')}".strip()}
-    with plinth.Qemu(log, memory=memory, extra=particular(guest, "qemu", ()), **how) as machine:
+    with plinth.Qemu(log, memory=memory, extra=extra, **how) as machine:
         return plinth.run_tap(machine, QEMU_TIMEOUT * particular(guest, "timeout", 1), particular(guest, "silence", plinth.SILENCE))
 
 

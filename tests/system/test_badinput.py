@@ -138,7 +138,7 @@ def test_help(t):
     with plinth.Qemu(t.log, kernel=plinth.PLINTH, append=f"{plinth.DEBUG_EXIT} help") as machine:
         machine.end(60)
         text = machine.text()
-        missing = [option for option in ("console", "mem", "loglevel", "reset", "poweroff", "debug-exit", "keyboard", "report") if option not in text]
+        missing = [option for option in ("console", "mem", "loglevel", "reset", "poweroff", "debug-exit", "test-device", "keyboard", "report") if option not in text]
         t.check("help names every option", not missing, missing)
 
 

@@ -93,7 +93,7 @@ static void test_ports(void **state)
 		{ 0x20, 0x21 },	  { 0x40, 0x43 },   { 0x60, 0x61 },   { 0x64, 0x64 },
 		{ 0x70, 0x71 },	  { 0x80, 0x80 },   { 0x92, 0x92 },   { 0xa0, 0xa1 },
 		{ 0xb2, 0xb3 },	  { 0xf4, 0xf7 },   { 0x3f8, 0x3ff }, { 0x4d0, 0x4d1 },
-		{ 0x510, 0x511 }, { 0x600, 0x60b }, { 0xcf8, 0xcff },
+		{ 0x510, 0x511 }, { 0x600, 0x60b }, { 0xcf8, 0xcff }, { 0x8900, 0x8900 },
 	};
 	size_t c = 0;
 
@@ -273,6 +273,76 @@ static void test_pm_moves(void **state)
 	assert_int_equal(bus_port_read(&board->bus, 0xb000, 4), 0xffffffff);
 }
 
+static void say(const char *word)
+{
+	for (; *word; word++)
+		out(0x8900, (u8)*word);
+}
+
+/* The word, whatever came before; nothing else. */
+static void test_shutdown_word(void **state)
+{
+	static const struct {
+		const char *before, *word;
+		enum board_request request;
+	} t[] = {
+		{ "", "Shutdown", BOARD_POWER_OFF },	{ "Shut", "Shutdown", BOARD_POWER_OFF },
+		{ "xyz", "Shutdown", BOARD_POWER_OFF }, { "", "Shutdow", BOARD_NONE },
+		{ "", "shutdown", BOARD_NONE },		{ "Shutdow", "x", BOARD_NONE },
+		{ "Shut", "down!", BOARD_POWER_OFF },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(t); i++) {
+		board_reset(board);
+		say(t[i].before);
+		assert_int_equal(board->request, BOARD_NONE);
+		say(t[i].word);
+		if (board->request != t[i].request)
+			fail_msg("case %zu: request %d", i, (int)board->request);
+	}
+	board_reset(board);
+	say("Shut");
+	board_reset(board);
+	say("down");
+	assert_int_equal(board->request, BOARD_NONE);
+}
+
+static void test_test_device(void **state)
+{
+	struct board_host with = host;
+
+	(void)state;
+	/* Only when asked for. */
+	bus_port_write(&board->bus, 0xe0, 4, 0x12345678);
+	assert_int_equal(bus_port_read(&board->bus, 0xe0, 4), 0xffffffff);
+	bus_mmio_write(&board->bus, 0xff000000, 4, 1);
+	assert_int_equal(bus_mmio_read(&board->bus, 0xff000000, 4), 0xffffffff);
+	with.test_device = true;
+	memset(board, 0, sizeof(*board));
+	assert_int_equal(board_init(board, &with, 512ULL << 20, 4ULL << 30), 0);
+	bus_port_write(&board->bus, 0xe0, 4, 0x12345678);
+	out(0xe2, 0x9a);
+	assert_int_equal(bus_port_read(&board->bus, 0xe0, 4), 0x129a5678);
+	assert_int_equal(bus_port_read(&board->bus, 0xe1, 2), 0x9a56);
+	bus_port_write(&board->bus, 0xe4, 4, 0x1000);
+	bus_mmio_write(&board->bus, 0xff00fff8, 8, 0x1122334455667788);
+	assert_int_equal(bus_mmio_read(&board->bus, 0xff00fff9, 1), 0x77);
+	assert_int_equal(bus_mmio_read(&board->bus, 0xff00fffc, 4), 0x11223344);
+	assert_int_equal(bus_mmio_read(&board->bus, 0xff00fffd, 8), 0xffffffffff112233);
+	/* A line: for the first 16 the 8259s too. */
+	out(0x2005, 1);
+	out(0x20, 0x0a);
+	assert_int_equal(in(0x20), 1 << 5);
+	out(0x2005, 0);
+	assert_int_equal(in(0x20), 0);
+	out(0x2017, 1);
+	out(0x2017, 0);
+	board_reset(board);
+	assert_int_equal(bus_port_read(&board->bus, 0xe0, 4), 0);
+	assert_int_equal(bus_mmio_read(&board->bus, 0xff00fff8, 8), 0);
+}
+
 static void test_no_debug_exit(void **state)
 {
 	struct board_host plain = host;
@@ -327,6 +397,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_devices_irqs, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_requests, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pm_moves, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_shutdown_word, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_test_device, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_debug_exit, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_reset, setup, teardown),
 	};

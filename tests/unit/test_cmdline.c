@@ -157,6 +157,13 @@ static void test_all(void **state)
 	assert_int_equal(o.log_level, LOG_ERR);
 	assert_int_equal(o.debug_exit, 0x501);
 	assert_int_equal(o.warnings, 0);
+	assert_false(o.test_device);
+	options_parse("test-device", &o);
+	assert_true(o.test_device);
+	assert_int_equal(o.warnings, 0);
+	options_parse("test-device=1", &o);
+	assert_false(o.test_device);
+	assert_int_equal(o.warnings, 1);
 	options_parse("keyboard=console report=unhandled,memory", &o);
 	assert_int_equal(o.keyboard, KEYBOARD_CONSOLE);
 	assert_int_equal(o.report, REPORT_UNHANDLED | REPORT_MEMORY);
@@ -230,9 +237,9 @@ static unsigned int help_lines;
 
 static void help_line(const char *text)
 {
-	static const char *const names[] = { "console=",  "mem=",      "loglevel=",
-					     "reset=",	  "poweroff=", "debug-exit",
-					     "keyboard=", "report=",   "help:" };
+	static const char *const names[] = { "console=",  "mem=",	"loglevel=",   "reset=",
+					     "poweroff=", "debug-exit", "test-device", "keyboard=",
+					     "report=",	  "help:" };
 
 	assert_true(help_lines < ARRAY_SIZE(names));
 	assert_int_equal(strncmp(text, names[help_lines], strlen(names[help_lines])), 0);
@@ -245,7 +252,7 @@ static void test_help(void **state)
 	(void)state;
 	help_lines = 0;
 	options_help(help_line);
-	assert_int_equal(help_lines, 9);
+	assert_int_equal(help_lines, 10);
 }
 
 static void test_noise(void **state)

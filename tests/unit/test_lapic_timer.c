@@ -291,8 +291,9 @@ static void timer_deadline(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(timer_oneshot), CASE(timer_scaled), CASE(timer_periodic), CASE(timer_short_period),
-		CASE(timer_masked),  CASE(timer_changes),  CASE(timer_deadline),
+		CASE(timer_oneshot),	  CASE(timer_scaled), CASE(timer_periodic),
+		CASE(timer_short_period), CASE(timer_masked), CASE(timer_changes),
+		CASE(timer_deadline),
 	};
 
 	return cmocka_run_group_tests_name("lapic_timer", tests, NULL, NULL);
