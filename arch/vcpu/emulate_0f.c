@@ -304,7 +304,7 @@ static enum emulate_result bit_count(struct emu *e)
 		flags &= ~(RFLAGS_OF | RFLAGS_SF | RFLAGS_AF | RFLAGS_PF);
 	if (value == 0 && count && !population)
 		flags |= RFLAGS_CF;
-	if (population || !count ? value == 0 : r == 0)
+	if (population || !count ? value == 0 : value != 0 && r == 0)
 		flags |= RFLAGS_ZF;
 	if (value != 0 || count)
 		emu_reg_write(e, e->in.reg, size, r);
