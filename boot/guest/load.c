@@ -33,6 +33,7 @@ const char *guest_why(const char *fmt, ...)
 #define GDT_ENTRIES	 (GUEST_GDT_BYTES / sizeof(u64))
 #define TABLE_ENTRIES	 512U
 #define LARGE_PAGE	 MIB(2)
+#define IVT_LIMIT	 0x3ffU /* real-mode vectors: SDM vol. 3 21.1.4 */
 #define PAGE_DIRECTORIES (GUEST_IDENTITY_PAGES - 2)
 #define TABLE_FLAGS	 (PTE_P | PTE_W | PTE_A)
 #define LARGE_FLAGS	 (PTE_P | PTE_W | PTE_A | PTE_D | PTE_PS)
@@ -82,6 +83,11 @@ int guest_enter_protected(struct vm *vm, gpa_t gdt, gpa_t entry)
 
 	if (err)
 		return err;
+	/*
+	 * The specification leaves IDTR open, but boot loaders leave the firmware's, the real-mode vectors: a kernel that goes to
+	 * real mode may use them as they are.
+	 */
+	v->idtr.limit = IVT_LIMIT;
 	vcpu_set_efer(v, 0);
 	vcpu_set_cr4(v, 0);
 	vcpu_set_cr3(v, 0);

@@ -182,6 +182,8 @@ static void test_registers(void **state)
 	}
 	assert_int_equal(vcpu_code_size(v), 4);
 	assert_int_equal(guest_u64(v->gdtr.base + cs->selector), 0x00cf9b000000ffffULL);
+	assert_int_equal(v->idtr.base, 0);
+	assert_int_equal(v->idtr.limit, 0x3ff);
 	assert_int_equal(lapic_writes, 3);
 }
 
