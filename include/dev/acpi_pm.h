@@ -19,7 +19,7 @@
 #define PM_SMI_CMD	0xb2
 #define PM_ACPI_ENABLE	0xf1
 #define PM_ACPI_DISABLE 0xf0
-#define PM_SLP_TYP_S5	5 /* what the DSDT's _S5 says */
+#define PM_SLP_TYP_S5	0 /* soft off: fixed by the chip, and firmware does not ask the DSDT */
 #define PM_SCI_IRQ	9
 
 struct acpi_pm {

@@ -90,7 +90,7 @@ def devices():
     seed("pci", "config", wide(OUT, 0, 0, 4, 0x80000b40) + wide(OUT, 1, 0, 4, 0xb001) + wide(IN, 1, 0, 4) + wide(OUT, 0, 0, 4, 0x80000804)
          + wide(IN, 1, 2, 2) + outb(1, 1, 0xff) + wide(IN, 3, 8, 4))
     seed("acpi_pm", "timer", outb(1, 0, 0xf1) + wide(OUT, 0, 2, 2, 0x121) + tick(32) + wide(IN, 0, 8, 4) + wide(IN, 0, 0, 2)
-         + wide(OUT, 0, 0, 2, 0xffff) + bytes([OUTSIDE, 3]) + wide(IN, 0, 0, 4) + wide(OUT, 0, 4, 2, 0x3401))
+         + wide(OUT, 0, 0, 2, 0xffff) + bytes([OUTSIDE, 3]) + wide(IN, 0, 0, 4) + wide(OUT, 0, 4, 2, 0x2001))
     def order(at, to, key, control, length):
         """One DMA step of fuzz_fw_cfg.c; both addresses in low memory."""
         return (b"\0" + b"".join(b"\0" + struct.pack("<H", a) for a in (at, to)) + struct.pack("<HB", key << 1 | 1, control)

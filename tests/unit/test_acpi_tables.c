@@ -260,7 +260,7 @@ static unsigned int walk_devices(const u8 *p, const u8 *end)
 
 static void test_dsdt(void **state)
 {
-	static const u8 s5[] = { 0x08, '_', 'S', '5', '_', 0x12, 8, 4, 0x0a, 5, 0x0a, 5, 0, 0 };
+	static const u8 s5[] = { 0x08, '_', 'S', '5', '_', 0x12, 6, 4, 0, 0, 0, 0 };
 	static const u8 hid[][5] = {
 		{ 0x0c, 0x41, 0xd0, 0x0a, 0x03 }, /* PNP0A03 */
 		{ 0x0c, 0x41, 0xd0, 0x05, 0x01 }, /* PNP0501 */

@@ -222,8 +222,8 @@ static void test_requests(void **state)
 		{ 0xcf9, 1, 0x02, BOARD_NONE },	       { 0xcf9, 1, 0x06, BOARD_RESET },
 		{ 0xcf9, 1, 0x0e, BOARD_RESET },       { 0x92, 1, 0x02, BOARD_NONE },
 		{ 0x92, 1, 0x01, BOARD_RESET },	       { 0x92, 1, 0x03, BOARD_RESET },
-		{ 0x64, 1, 0xfe, BOARD_RESET },	       { 0x605, 1, 0x34, BOARD_POWER_OFF },
-		{ 0x604, 2, 0x3400, BOARD_POWER_OFF }, { 0xf4, 4, 0x1234, BOARD_DEBUG_EXIT },
+		{ 0x64, 1, 0xfe, BOARD_RESET },	       { 0x605, 1, 0x20, BOARD_POWER_OFF },
+		{ 0x604, 2, 0x2000, BOARD_POWER_OFF }, { 0xf4, 4, 0x1234, BOARD_DEBUG_EXIT },
 		{ 0xf4, 1, 0x34, BOARD_DEBUG_EXIT },   { 0xf5, 1, 0x34, BOARD_NONE },
 		{ 0x80, 1, 0x34, BOARD_NONE },	       { 0xcf8, 2, 0x0600, BOARD_NONE },
 		{ 0xcf9, 2, 0x0006, BOARD_NONE },      { 0xcf8, 4, 0x0600, BOARD_NONE },
@@ -244,7 +244,7 @@ static void test_requests(void **state)
 	/* The first one stands. */
 	board_reset(board);
 	out(0xcf9, 0x06);
-	bus_port_write(&board->bus, 0x604, 2, 0x3400);
+	bus_port_write(&board->bus, 0x604, 2, 0x2000);
 	out(0xf4, 1);
 	assert_int_equal(board->request, BOARD_RESET);
 	/* The reset bits are edges. */

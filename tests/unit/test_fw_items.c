@@ -78,7 +78,7 @@ static void make(u64 below, u64 above, unsigned int vcpus)
 
 static void test_items(void **state)
 {
-	static const u8 states[] = { 0x80, 0, 0, 0, 0, 0x85 };
+	static const u8 states[] = { 0x80, 0, 0, 0, 0, 0x80 };
 	static const char *const sorted[] = {
 		"bootorder", "etc/acpi/rsdp",	  "etc/acpi/tables",
 		"etc/e820",  "etc/system-states", "etc/table-loader"

@@ -210,8 +210,7 @@ static void power_off(void)
 
 	if (!base)
 		return;
-	outw((u16)(base + 4), SLP_EN | 5U << 10); /* Plinth's _S5 */
-	outw((u16)(base + 4), SLP_EN);		  /* the emulators' */
+	outw((u16)(base + 4), SLP_EN); /* SLP_TYP 0: soft off */
 }
 
 void finish(u32 status)
