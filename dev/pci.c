@@ -43,6 +43,7 @@ enum pci_reg {
 	ISA_PIRQ = 0x60, /* four bytes */
 	ISA_TOM = 0x69,
 	PM_PMBA = 0x40,
+	PM_DEVACTB = 0x58, /* four bytes */
 	PM_PMREGMISC = 0x80,
 	PM_SMBBA = 0x90,
 	PM_SMBHSTCFG = 0xd2,
@@ -60,6 +61,7 @@ enum {
 	BASE_IO = BIT(0), /* of PMBA and SMBBA, hardwired */
 	PMBA_ADDRESS = 0xffc0,
 	SMBBA_ADDRESS = 0xfff0,
+	DEVACTB_APMC_EN = BIT(1), /* bit 25: SMI for writes to port B2 */
 	PMREGMISC_PMIOSE = BIT(0),
 	SUBSYSTEM_VENDOR_VIRTUAL = 0x1af4, /* a QEMU-compatible virtual machine */
 	SUBSYSTEM_VIRTUAL = 0x1100,
@@ -127,6 +129,8 @@ static const struct pci_register {
 	{ PCI_PM, PM_PMBA + 0, (PM_BASE & 0xff) | BASE_IO, PMBA_ADDRESS & 0xff },
 	{ PCI_PM, PM_PMBA + 1, PM_BASE >> 8, PMBA_ADDRESS >> 8 },
 	{ PCI_PM, PM_PMREGMISC, PMREGMISC_PMIOSE, PMREGMISC_PMIOSE },
+	/* As if SMM were set up: there is none, and firmware would wait for its SMI for ever. */
+	{ PCI_PM, PM_DEVACTB + 3, DEVACTB_APMC_EN, 0x00 },
 	{ PCI_PM, PM_SMBBA + 0, BASE_IO, SMBBA_ADDRESS & 0xff },
 	{ PCI_PM, PM_SMBBA + 1, 0x00, SMBBA_ADDRESS >> 8 },
 	{ PCI_PM, PM_SMBHSTCFG, 0x00, 0x0f },
@@ -185,6 +189,16 @@ void pci_reset(struct pci *p)
 		f->config[r->reg] = r->value;
 		f->writable[r->reg] = r->writable;
 	}
+}
+
+void pci_power_on(struct pci *p)
+{
+	struct pci_function *f = find(p, PCI_PM);
+
+	put16(&f->config[PM_PMBA], BASE_IO);
+	f->config[PM_PMREGMISC] = 0;
+	if (p->pm_changed)
+		p->pm_changed(p->ctx);
 }
 
 u16 pci_pm_base(const struct pci *p)

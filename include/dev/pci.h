@@ -34,7 +34,9 @@ struct pci {
 };
 
 void pci_init(struct pci *p);
-void pci_reset(struct pci *p);
+void pci_reset(struct pci *p); /* to what firmware leaves to a direct boot */
+/* After a reset, for a guest that is firmware: nothing is set up yet. Under the board's lock. */
+void pci_power_on(struct pci *p);
 /* Where the guest put the PM registers, or 0 when it disabled them. */
 u16 pci_pm_base(const struct pci *p);
 /* CF8 (dword only) and CFC-CFF; CF9 byte accesses belong to dev/reset.c. */

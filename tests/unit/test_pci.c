@@ -161,6 +161,26 @@ static void test_pm_base(void **state)
 	put(1, 3, 0x80, 1, 0);
 	assert_int_equal(moves, 2);
 	assert_int_equal(pci_pm_base(&pci), 0);
+	/* As firmware finds it, and a direct boot. */
+	pci_reset(&pci);
+	assert_int_equal(pci_pm_base(&pci), 0x600);
+	pci_power_on(&pci);
+	assert_int_equal(moves, 3);
+	assert_int_equal(pci_pm_base(&pci), 0);
+	assert_int_equal(get(1, 3, 0x40, 4), 1);
+	put(1, 3, 0x40, 4, 0xb001);
+	put(1, 3, 0x80, 1, 1);
+	assert_int_equal(pci_pm_base(&pci), 0xb000);
+	assert_int_equal(moves, 4);
+}
+
+/* Firmware must not wait for the SMI that would tell it that SMM is set up: bit 25, APMC_EN. */
+static void test_no_smm(void **state)
+{
+	(void)state;
+	assert_int_equal(get(1, 3, 0x58, 4), 1U << 25);
+	put(1, 3, 0x58, 4, 0);
+	assert_int_equal(get(1, 3, 0x58, 4), 1U << 25);
 }
 
 int main(void)
@@ -171,6 +191,7 @@ int main(void)
 		cmocka_unit_test_setup(test_sizes, setup),
 		cmocka_unit_test_setup(test_masks, setup),
 		cmocka_unit_test_setup(test_pm_base, setup),
+		cmocka_unit_test_setup(test_no_smm, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
