@@ -180,11 +180,12 @@ static void __noreturn no_guest_memory(int err)
 	      least, free);
 }
 
-static struct vm *build_machine(const struct virt_ops *ops)
+static struct vm *build_machine(const struct virt_ops *ops, const struct guest_kind *kind)
 {
 	struct vm *vm = alloc_zeroed(sizeof(*vm));
 	struct vcpu *v = alloc_zeroed(sizeof(*v));
 	struct board_host host;
+	const char *why = "";
 	int err = guest_ram_choose(&memmap, options.mem, 0, &guest_ram);
 
 	if (err)
@@ -214,12 +215,15 @@ static struct vm *build_machine(const struct virt_ops *ops)
 		err = guest_fw_cfg(vm);
 	if (err)
 		fatal("the guest's machine cannot be built (error %d)", -err);
+	if (kind->build && kind->build(vm, boot_info.module, boot_info.module_count, &why))
+		fatal("%s: %s", kind->name, why);
 	return vm;
 }
 
 static const struct guest_kind *recognise_guest(void)
 {
-	static const struct guest_kind *const kinds[] = { &guest_linux, &guest_multiboot };
+	static const struct guest_kind *const kinds[] = { &guest_linux, &guest_multiboot,
+							  &guest_firmware };
 	const struct boot_module *m = boot_info.module;
 	const char *why = "";
 
@@ -244,7 +248,7 @@ static const struct guest_kind *recognise_guest(void)
 		if (err != -ENOEXEC)
 			fatal("%s: %s", kinds[i]->name, why);
 	}
-	fatal("the first module (%s, %lu bytes) is of no known kind: expected a Linux bzImage or a Multiboot kernel",
+	fatal("the first module (%s, %lu bytes) is of no known kind: expected a Linux bzImage, a Multiboot kernel or a firmware image",
 	      m->name[0] ? m->name : "unnamed", m->len);
 }
 
@@ -363,7 +367,7 @@ void plinth_main(u32 magic, u32 info)
 	find_devices();
 	ops = find_virtualization();
 	kind = recognise_guest();
-	vm = build_machine(ops);
+	vm = build_machine(ops, kind);
 	report(vm);
 	run_forever(vm, kind);
 }

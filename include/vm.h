@@ -52,20 +52,23 @@ int guest_write_tables(struct vm *vm, gpa_t *rsdp);
 
 /*
  * A kind of guest. Modules are read in place and stay pristine. load() puts the guest into (reset)
- * RAM, writes the tables, sets the boot vCPU's registers through the vcpu_set functions, and brings
- * the (reset) board and boot LAPIC into the state that firmware leaves; the vCPUs have been created
- * and reset. *why points at a constant or at the one buffer that the next load overwrites; it is
+ * RAM and, for direct boots, writes the tables, sets the boot vCPU's registers through the vcpu_set
+ * functions, and brings the (reset) board and boot LAPIC into the state that firmware leaves; the
+ * vCPUs have been created and reset. *why points at a constant or at the one buffer that the next load overwrites; it is
  * set whenever an error other than -ENOEXEC is returned. One guest is loaded at a time.
  */
 struct guest_kind {
 	const char *name; /* "Linux bzImage" */
 	/* 0: it is one; -ENOEXEC: not this kind; another error: it is, but bad, *why tells. */
 	int (*probe)(const struct boot_module *m, unsigned int n, const char **why);
+	/* Adds to the machine what only this kind has, once, before the first load(). NULL: nothing. */
+	int (*build)(struct vm *vm, const struct boot_module *m, unsigned int n, const char **why);
 	int (*load)(struct vm *vm, const struct boot_module *m, unsigned int n, const char **why);
 };
 
 extern const struct guest_kind guest_linux;
 extern const struct guest_kind guest_multiboot;
-extern const struct guest_kind guest_demo; /* needs no module */
+extern const struct guest_kind guest_firmware; /* asked last: it has no magic number */
+extern const struct guest_kind guest_demo;     /* needs no module */
 
 #endif

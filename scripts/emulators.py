@@ -22,6 +22,7 @@ QEMU_CPU = "EPYC,check=off"
 # The AMD-V of a current processor.
 BOCHS_CPU = "ryzen"
 OVMF = ("/usr/share/ovmf/OVMF.fd", "/usr/share/qemu/OVMF.fd")
+SEABIOS = ("/usr/share/seabios/bios-256k.bin", "/usr/share/qemu/bios-256k.bin")
 DEBUG_EXIT_PORT = 0xF4
 
 # The guest's TSC frequency under Bochs is the ips; a fast one only makes the guest wait longer for time to pass.
@@ -33,6 +34,11 @@ BOCHS_TIME0 = 946681200
 def ovmf():
     """The UEFI firmware, or None."""
     return next((path for path in OVMF if os.path.exists(path)), None)
+
+
+def seabios():
+    """The BIOS of 256 KiB, or None."""
+    return next((path for path in SEABIOS if os.path.exists(path)), None)
 
 
 def bochs_program():

@@ -27,4 +27,8 @@ static int demo_load(struct vm *vm, const struct boot_module *m, unsigned int n,
 	return guest_multiboot.load(vm, &demo, 1, why);
 }
 
-const struct guest_kind guest_demo = { "built-in demonstration guest", demo_probe, demo_load };
+const struct guest_kind guest_demo = {
+	.name = "built-in demonstration guest",
+	.probe = demo_probe,
+	.load = demo_load,
+};

@@ -455,4 +455,8 @@ static int linux_load(struct vm *vm, const struct boot_module *m, unsigned int n
 	return 0;
 }
 
-const struct guest_kind guest_linux = { "Linux bzImage", linux_probe, linux_load };
+const struct guest_kind guest_linux = {
+	.name = "Linux bzImage",
+	.probe = linux_probe,
+	.load = linux_load,
+};

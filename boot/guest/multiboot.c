@@ -562,4 +562,8 @@ static int multiboot_load(struct vm *vm, const struct boot_module *m, unsigned i
 	return 0;
 }
 
-const struct guest_kind guest_multiboot = { "Multiboot kernel", multiboot_probe, multiboot_load };
+const struct guest_kind guest_multiboot = {
+	.name = "Multiboot kernel",
+	.probe = multiboot_probe,
+	.load = multiboot_load,
+};
