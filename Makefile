@@ -149,7 +149,6 @@ fuzz-build: $(FRUN:%=$(BUILD)/fuzz/bin/%)
 fuzz: fuzz-build
 	@FUZZ_TIME=$(FUZZ_TIME) FUZZ_RUNS=$(FUZZ_RUNS) BUILD=$(BUILD) tests/fuzz/run $(FRUN)
 
-.SECONDARY: $(FUZZES:%=$(BUILD)/fuzz/tests/fuzz/%.o)
 -include $(FLIB:.o=.d) $(FCOMMON:.o=.d) $(FUZZES:%=$(BUILD)/fuzz/tests/fuzz/%.d)
 
 # --- guest programs: Multiboot kernels that run bare and inside ----------------------------------
@@ -206,7 +205,8 @@ $(GUESTS32:%=$(BUILD)/tests/guest/%.elf): $(BUILD)/tests/guest/%.elf: $(BUILD)/t
 $(BUILD)/tests/%.elf: $(BUILD)/tests/%.asm.o $(GLIB)/guest.ld
 	$(call link_guest,$<)
 
-# No object is an intermediate file to be removed: the next run would make it, and all that follows, again.
+# No object is an intermediate file to be removed: the next run would make it, and all that follows, again. With a
+# prerequisite anywhere, this would hold for that alone.
 .SECONDARY:
 -include $(GOBJ:.o=.d) $(GUESTS:.elf=.d) $(GUESTS:.elf=.asm.d) $(GOBJ32:.o32=.d32) $(GUESTS32:%=$(BUILD)/tests/guest/%.d32)
 

@@ -526,7 +526,8 @@ static void no_paging(void)
 	set_cr0(get_cr0() & ~(u32)CR0_PG);
 }
 
-static void long_mode(void)
+/* again: what the checks of a second time are told by. */
+static void long_mode(const char *again)
 {
 	u32 results[4];
 
@@ -540,15 +541,15 @@ static void long_mode(void)
 		pdpt[i] |= PTE_W;
 	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_LME);
 	paging((u32)CR4_PAE, (u32)pml4);
-	ok(rdmsr(MSR_EFER) & EFER_LMA, "compatibility: EFER.LMA");
-	exits("compatibility", false);
+	ok(rdmsr(MSR_EFER) & EFER_LMA, "compatibility%s: EFER.LMA", again);
+	exits(*again ? "compatibility again" : "compatibility", false);
 	long_probe(LAPIC_PAGE + LAPIC_VERSION, results);
-	is(results[0], lapic_read(LAPIC_VERSION), "64-bit: device memory by R8");
-	is(results[1], 5, "64-bit: CR8");
-	is(results[2], 0x12345678, "64-bit: IN AL keeps the upper half of RAX");
-	is(results[3], cpuid(0x40000000, 0).ebx, "64-bit: CPUID");
+	is(results[0], lapic_read(LAPIC_VERSION), "64-bit%s: device memory by R8", again);
+	is(results[1], 5, "64-bit%s: CR8", again);
+	is(results[2], 0x12345678, "64-bit%s: IN AL keeps the upper half of RAX", again);
+	is(results[3], cpuid(0x40000000, 0).ebx, "64-bit%s: CPUID", again);
 	no_paging();
-	ok(!(rdmsr(MSR_EFER) & EFER_LMA), "paging off: EFER.LMA is clear");
+	ok(!(rdmsr(MSR_EFER) & EFER_LMA), "paging off%s: EFER.LMA is clear", again);
 	wrmsr(MSR_EFER, rdmsr(MSR_EFER) & ~EFER_LME);
 	for (u32 i = 0; i < 4; i++)
 		pdpt[i] &= ~PTE_W;
@@ -574,8 +575,8 @@ void guest_main(void)
 	paging((u32)CR4_PAE, (u32)pdpt);
 	exits("PAE paging", true);
 	no_paging();
-	long_mode();
+	long_mode("");
 	exits("no paging again", true);
-	long_mode();
+	long_mode(" again");
 	real_mode("real, out of 64-bit mode");
 }
