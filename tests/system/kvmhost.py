@@ -5,6 +5,7 @@ QEMU's software emulation gives kvm-amd, Bochs kvm-intel.
 Its initramfs holds the kernel package's KVM modules, this machine's QEMU with its libraries and firmware, and what QEMU
 shall run. A path means the same there as here: relative ones start at /plinth, where the shell stands.
 """
+import functools
 import glob
 import gzip
 import lzma
@@ -14,6 +15,7 @@ import shlex
 import shutil
 import stat
 import subprocess
+import threading
 
 import initramfs
 import plinth
@@ -28,8 +30,10 @@ CMDLINE = "console=ttyS0 quiet mitigations=off"
 # What makes Linux bearable at some tens of MIPS.
 BOCHS_CMDLINE = CMDLINE + " nokaslr tsc=reliable cryptomgr.notests"
 BOCHS_MEMORY = 1024
+_unpacking = threading.Lock()  # tests that run side by side need the same modules
 
 
+@functools.cache
 def unpack_modules():
     """The directory with the modules of the kernel package that scripts/guest fetched."""
     packages = glob.glob(os.path.join(plinth.BUILD, "guest", "linux-image-*.deb"))
@@ -46,7 +50,9 @@ def unpack_modules():
 def module_files():
     """Name: content, of KVM's modules and all that they depend on, each after what it needs."""
     found = {}
-    for path in glob.glob(os.path.join(unpack_modules(), "**", "*.ko*"), recursive=True):
+    with _unpacking:
+        directory = unpack_modules()
+    for path in glob.glob(os.path.join(directory, "**", "*.ko*"), recursive=True):
         found[os.path.basename(path).split(".")[0].replace("_", "-")] = path
     contents = {}
 
